@@ -1,0 +1,1 @@
+"""BigEarthNet on HPC: the thin helpers that the notebooks share."""

@@ -1,0 +1,9 @@
+"""The one exception of the study that a user is meant to read."""
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message is one line that names the file or parameter and the remedy."""
+
+    def _render_traceback_(self):
+        # IPython shows these lines instead of a traceback: the message is all that helps here.
+        return [f"{type(self).__name__}: {self}"]
