@@ -1,0 +1,30 @@
+# What people type. Everything else: .venv/bin/python -m bigearth --help
+PYTHON = .venv/bin/python
+
+.PHONY: help setup study test test-cluster bench kernel verify-results
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: ## system packages, .venv, source builds; does nothing the second time
+	@./setup.sh
+
+study: setup ## the whole study on a miniature archive; leaves results/mini
+	$(PYTHON) -m bigearth study papermill_runs/mini.yaml
+
+test: ## every test that needs no cluster
+	@./setup.sh test
+	$(PYTHON) -m pytest tests --ignore=tests/cluster $(PYTEST)
+
+test-cluster: ## the tests on a real Slurm and JupyterHub, started on this machine
+	@./setup.sh cluster
+	$(PYTHON) -m pytest tests/cluster $(PYTEST)
+
+bench: setup ## speed, as ratios within one run; leaves results/bench
+	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
+	for script in tests/bench/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+
+kernel: setup ## a Jupyter kernel with this environment, for JupyterHub
+	$(PYTHON) -m ipykernel install --user --name bigearth --display-name "bigearth"
+
+verify-results: setup ## compare the committed results/mini with a fresh run
+	$(PYTHON) tests/verify_results.py

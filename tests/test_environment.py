@@ -1,0 +1,42 @@
+"""The two descriptions of the environment agree: environment.yml (conda) and pyproject.toml (PyPI, locked)."""
+
+import re
+import tomllib
+
+import yaml
+
+from bigearth.paths import ROOT
+
+SHARED = {"keras", "horovod", "numpy", "h5py", "ipyparallel", "papermill", "mpi4py", "tensorflow"}
+
+
+def conda_pins():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pins = dict(re.match(r'([\w-]+)(?:\[version="|=)([\d.]+)', entry).groups() for entry in listed if "=" in entry
+                and not re.search(r"[<>]=?\d", entry.split("build_number")[0]))  # fmt: skip
+    return {name: pins[name] for name in SHARED}
+
+
+def locked_versions():
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    versions = {package["name"]: package.get("version") for package in lock["package"]}
+    versions["tensorflow"] = versions["tensorflow-cpu"]
+    versions["horovod"] = re.search(r"horovod==([\d.]+)", (ROOT / "setup.sh").read_text())[1]
+    return {name: versions[name] for name in SHARED}
+
+
+def test_shared_pins_are_the_same():
+    assert conda_pins() == locked_versions()
+
+
+def test_conda_names_every_direct_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = {re.match(r"[\w-]+", entry)[0].removesuffix("-base") for entry in listed}
+    wanted = {re.match(r"[\w-]+", entry)[0].removesuffix("-cpu")
+              for entry in project["dependencies"] + project["optional-dependencies"]["train"]}  # fmt: skip
+    assert wanted <= conda
+
+
+def test_horovod_build_is_the_patched_one():
+    assert 'build_number=">=21"' in (ROOT / "environment.yml").read_text()
