@@ -1,0 +1,31 @@
+"""The twelve Sentinel-2 bands of a BigEarthNet patch (level 2A has no B10)."""
+
+BANDS_10M = ("B02", "B03", "B04", "B08")
+BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
+BANDS_60M = ("B01", "B09")
+GROUPS = {10: BANDS_10M, 20: BANDS_20M, 60: BANDS_60M}
+RESOLUTION = {band: metres for metres, bands in GROUPS.items() for band in bands}
+
+# Central wavelength of Sentinel-2A in nm, in wavelength order (ESA, Sentinel-2 Spectral Response Functions 3.0).
+WAVELENGTH = {
+    "B01": 442.7,
+    "B02": 492.4,
+    "B03": 559.8,
+    "B04": 664.6,
+    "B05": 704.1,
+    "B06": 740.5,
+    "B07": 782.8,
+    "B08": 832.8,
+    "B8A": 864.7,
+    "B09": 945.1,
+    "B11": 1613.7,
+    "B12": 2202.4,
+}
+BANDS = tuple(WAVELENGTH)
+
+# A patch is 1.2 km wide: pixels per side, and the cube's dataset, for each resolution in m.
+PATCH_METRES = 1200
+SIZE = {metres: PATCH_METRES // metres for metres in GROUPS}
+KEY = {metres: f"data_{metres}m" for metres in GROUPS}
+# Digital number of reflectance 1.
+QUANTIFICATION = 10000
