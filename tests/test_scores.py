@@ -1,0 +1,136 @@
+"""Scores against scikit-learn, on random and on degenerate decisions; thresholds; bootstrap; prediction files."""
+
+import warnings
+
+import h5py
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from bigearth import scores
+from bigearth.errors import InputError
+
+
+def _case(name):
+    generator = np.random.default_rng(3)
+    shape = {"one patch": (1, 6), "one class": (40, 1)}.get(name, (200, 9))
+    truth = (generator.random(shape) < 0.3).astype(np.uint8)
+    score = generator.random(shape).round(2)  # rounded: equal scores occur
+    if name == "no positives":
+        truth[:] = 0
+    if name == "no predictions":
+        score = score / 2 - 0.01
+    if name == "empty classes":
+        truth[:, 2] = 0
+        score[:, 4] = 0
+        truth[:, 5], score[:, 5] = 0, 0
+    return truth, score
+
+
+CASES = ("random", "no positives", "no predictions", "empty classes", "one class", "one patch")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_precision_recall_f1_equal_scikit_learn(name):
+    truth, score = _case(name)
+    predicted = scores.decide(score)
+    found = scores.global_scores(truth, predicted).set_index(["average", "measure"])["value"]
+    for average in scores.AVERAGES:
+        if truth.shape[1] == 1 and average == "samples":
+            continue  # scikit-learn takes one column for a binary problem, which has no such average
+        name = "binary" if truth.shape[1] == 1 else average
+        expected = metrics.precision_recall_fscore_support(truth, predicted, average=name, zero_division=0)
+        assert found[average].to_numpy() == pytest.approx(expected[:3], abs=1e-12), average
+    expected = [
+        metrics.precision_recall_fscore_support(t, p, average="binary", zero_division=0)[:3]
+        for t, p in zip(truth.T, predicted.T, strict=True)
+    ]
+    labels = [str(c) for c in range(truth.shape[1])]
+    table = scores.class_scores(truth, predicted, labels)
+    assert table["value"].to_numpy() == pytest.approx(np.ravel(expected), abs=1e-12)
+    assert table["support"].to_numpy()[::3].tolist() == truth.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_average_precision_equals_scikit_learn(name):
+    truth, score = _case(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of classes without support
+        for average in ("micro", "macro"):
+            expected = metrics.average_precision_score(truth, score, average=average)
+            assert scores.average_precision(truth, score, average) == pytest.approx(expected, abs=1e-12)
+    assert scores.average_precision(truth, score)[truth.sum(axis=0) == 0].sum() == 0
+
+
+def test_counts_may_be_added():
+    truth, score = _case("random")
+    predicted = scores.decide(score)
+    parts = scores.counts(truth[:70], predicted[:70]) + scores.counts(truth[70:], predicted[70:])
+    assert (parts == scores.counts(truth, predicted)).all()
+    assert parts.sum() == (truth | predicted).sum()
+
+
+def test_unknown_average():
+    with pytest.raises(ValueError, match="average 'mean'"):
+        scores.precision_recall_f1(np.ones((3, 2)), "mean")
+
+
+def test_best_thresholds_are_the_best():
+    truth, score = _case("empty classes")
+    chosen = scores.best_thresholds(truth, score)
+    best = scores.precision_recall_f1(scores.counts(truth, scores.decide(score, chosen)), None)[2]
+    for threshold in np.linspace(0, 1, 401):
+        other = scores.precision_recall_f1(scores.counts(truth, scores.decide(score, threshold)), None)[2]
+        assert (best >= other - 1e-12).all(), threshold
+    assert chosen[2] == scores.THRESHOLD  # a class without support
+
+
+def test_bootstrap_counts_what_was_drawn():
+    truth, score = _case("random")
+    predicted = scores.decide(score)
+    drawn, per_patch = scores.bootstrap(truth, predicted, samples=7, seed=5, chunk=3)
+    generator = np.random.default_rng(5)
+    for sample in range(7):
+        rows = generator.integers(0, len(truth), len(truth))
+        assert (drawn[sample] == scores.counts(truth[rows], predicted[rows])).all()
+        expected = metrics.f1_score(truth[rows], predicted[rows], average="samples", zero_division=0)
+        assert per_patch[sample, 2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_interval_of_a_known_proportion():
+    generator = np.random.default_rng(1)
+    truth = np.ones((400, 1), np.uint8)
+    predicted = (generator.random((400, 1)) < 0.7).astype(np.uint8)
+    table = scores.global_scores(truth, predicted, scores.bootstrap(truth, predicted))
+    recall = table.set_index(["average", "measure"]).loc[("micro", "recall")]
+    expected = 1.96 * np.sqrt(recall["value"] * (1 - recall["value"]) / 400)
+    assert (recall["high"] - recall["low"]) / 2 == pytest.approx(expected, rel=0.15)
+    assert recall["low"] < recall["value"] < recall["high"]
+
+
+def _write(path, **attributes):
+    with h5py.File(path, "w") as file:
+        file["patch"] = np.array(["a", "b", "c"], dtype=h5py.string_dtype())
+        file["split"] = np.array([0, 1, 2], np.uint8)
+        file["truth"] = np.eye(3, 2, dtype=np.uint8)
+        file["score"] = np.full((3, 2), 0.5, np.float32)
+        known = {"run": "rgb", "bands": "rgb", "labels": ["x", "y"], "nomenclature": 43, "miniature": True}
+        file.attrs.update({**known, "epochs": 2, "finished": True, **attributes})
+    return path
+
+
+def test_read_predictions(tmp_path):
+    read = scores.read_predictions(_write(tmp_path / "predictions.h5"))
+    assert (read.run, read.bands, read.labels, read.miniature) == ("rgb", ("rgb",), ("x", "y"), True)
+    test = read.part("test")
+    assert test.patch.tolist() == ["c"] and test.truth.shape == (1, 2)
+
+
+def test_unusable_predictions(tmp_path):
+    with pytest.raises(InputError, match="is missing.*03_training"):
+        scores.read_predictions(tmp_path / "none.h5")
+    (tmp_path / "broken.h5").write_bytes(b"not HDF5")
+    with pytest.raises(InputError, match="broken.h5 is not a complete"):
+        scores.read_predictions(tmp_path / "broken.h5")
+    with pytest.raises(InputError, match="differ"):
+        scores.read_predictions(_write(tmp_path / "labels.h5", labels=["x"]))
