@@ -1,0 +1,1 @@
+"""A procedural landscape, written as a BigEarthNet archive or as Sentinel-2 products."""
