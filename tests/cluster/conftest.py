@@ -1,0 +1,34 @@
+"""A real Slurm for the tests of this folder; without slurmd and munge they are skipped, and say so."""
+
+import os
+import shutil
+
+import pytest
+from mini_slurm import MiniSlurm, why_not
+
+
+@pytest.fixture(scope="session")
+def _cluster(request):
+    if reason := why_not():
+        pytest.skip(reason)
+    with MiniSlurm() as cluster:
+        yield cluster
+    assert not cluster.processes(), "processes of the cluster are left"
+    if not request.session.testsfailed:  # otherwise its logs are wanted
+        shutil.rmtree(cluster.folder)
+
+
+@pytest.fixture
+def slurm(_cluster, monkeypatch):
+    """The running cluster, idle; afterwards no job and no process of a job may be left."""
+    for name in list(os.environ):
+        if name.startswith("SLURM_"):
+            monkeypatch.delenv(name)
+    for name, value in _cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    yield _cluster
+    jobs = _cluster.run("squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%A %j %T")
+    left = _cluster.leftovers()
+    _cluster.reset()
+    assert not jobs, f"jobs are left: {jobs}"
+    assert not left, f"processes outlived their job: {left}"
