@@ -4,8 +4,11 @@ from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from IPython.display import display
+
+from bigearth.sentinel2 import BANDS_10M
 
 # Okabe and Ito's palette: told apart with any kind of colour vision, and by lightness in grey. One colour per model.
 MODEL_COLOURS = {
@@ -14,6 +17,7 @@ MODEL_COLOURS = {
     "multiresolution": "#009e73",
     "paper": "#555555",
 }
+TRUE_COLOUR, FALSE_COLOUR = ("B04", "B03", "B02"), ("B08", "B04", "B03")
 OTHERS = ("#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b3a100")
 DPI = 150
 
@@ -77,3 +81,43 @@ def show(fig, folder, name, data=None, alt=""):
     plt.close(fig)
     files["width"] = width
     display({"image/png": buffer.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": files})
+
+
+def table(data, folder, name, digits=3):
+    """Save a DataFrame as CSV and show it rounded, without its index."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    data.to_csv(folder / f"{name}.csv", index=False)
+    html = data.to_html(index=False, border=0, na_rep="–", float_format=lambda value: f"{value:,.{digits}f}")
+    files = {"csv": f"{folder.name}/{name}.csv"}
+    display({"text/html": html, "text/plain": data.to_string()}, raw=True, metadata={"text/html": files})
+
+
+def composite(tens, bands=TRUE_COLOUR):
+    """Image of three 10 m bands, all patches stretched alike so that bright and dark stay comparable.
+
+    Parameters
+    ----------
+    tens : uint16 array (120, 120, 4)
+        Digital numbers of the 10 m bands.
+    bands : three of `BANDS_10M`
+        For red, green and blue.
+
+    Returns
+    -------
+    float array (120, 120, 3) in 0 ... 1
+    """
+    limits = np.array([5000 if band == "B08" else 3000 for band in bands])
+    return np.clip(tens[..., [BANDS_10M.index(band) for band in bands]] / limits, 0, 1) ** 0.7
+
+
+def gallery(images, titles, columns=6, size=1.6):
+    """Figure of images (each (h, w, 3) in 0 ... 1) in a grid, a small title over each."""
+    rows = -(-len(images) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + 0.45)), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        axis.imshow(image)
+        axis.set_title(title, fontsize=9, fontweight="normal", wrap=True)
+    return fig

@@ -244,3 +244,66 @@ def read_predictions(path):
     if not (truth.shape == score.shape == (len(codes), len(texts["labels"])) and len(patch) == len(codes)):
         raise InputError(f"{path}: its truth {truth.shape} and score {score.shape} differ: run 03_training again")
     return Predictions(**known, **texts, patch=patch, split=np.array(SPLITS)[codes], truth=truth, score=score)
+
+
+def read_runs(workdir, runs):
+    """Predictions of several runs, and what is to be known of each.
+
+    Parameters
+    ----------
+    workdir : Path
+        Predictions are in ``runs/<run>/predictions.h5`` below it.
+    runs : list of str
+
+    Returns
+    -------
+    found : dict {run: Predictions}
+        Runs whose classes are those of the first readable one.
+    status : DataFrame
+        One row per run: run, bands, epochs, classes, train, validation, test (patches), status.
+
+    Raises
+    ------
+    InputError
+        If not one run has predictions.
+    """
+    found, rows = {}, []
+    for run in runs:
+        try:
+            read = read_predictions(Path(workdir) / "runs" / run / "predictions.h5")
+        except InputError as error:
+            rows.append({"run": run, "status": f"left out: {error}"})
+            continue
+        status = "finished" if read.finished else f"unfinished training: scored after epoch {read.epochs}"
+        neighbour = next(iter(found.values()), read)
+        if read.labels != neighbour.labels:
+            status = (
+                f"left out: its {len(read.labels)} classes are not those of {neighbour.run} ({len(neighbour.labels)})"
+            )
+        else:
+            found[run] = read
+        patches = {split: int((read.split == split).sum()) for split in SPLITS}
+        row = {"run": run, "bands": " ".join(read.bands), "epochs": read.epochs, "classes": len(read.labels)}
+        rows.append({**row, **patches, "status": status})
+    if not found:
+        raise InputError(f"runs: none of {list(runs)} has usable predictions in {workdir}/runs: run 03_training first")
+    columns = ["run", "bands", "epochs", "classes", *SPLITS, "status"]
+    return found, pd.DataFrame(rows).reindex(columns=columns).convert_dtypes()
+
+
+def scored_split(predictions, allow_empty_splits=False):
+    """Names of the splits to score and to choose thresholds on: ("test", "validation") unless they are empty.
+
+    Raises
+    ------
+    InputError
+        If one is empty and ``allow_empty_splits`` does not let the training rows stand in for it.
+    """
+    filled = set(predictions.split)
+    missing = [split for split in ("test", "validation") if split not in filled]
+    if missing and not allow_empty_splits:
+        raise InputError(
+            f"run {predictions.run}: no patches in its {' and '.join(missing)} split; "
+            "set allow_empty_splits to score training rows in their place"
+        )
+    return tuple("train" if split in missing else split for split in ("test", "validation"))
