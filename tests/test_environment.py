@@ -1,6 +1,8 @@
 """The two descriptions of the environment agree: environment.yml (conda) and pyproject.toml (PyPI, locked)."""
 
+import os
 import re
+import subprocess
 import tomllib
 
 import yaml
@@ -40,3 +42,19 @@ def test_conda_names_every_direct_dependency():
 
 def test_horovod_build_is_the_patched_one():
     assert 'build_number=">=21"' in (ROOT / "environment.yml").read_text()
+
+
+def test_set_up_without_root_names_packages_and_conda(tmp_path):
+    for name, body in {"id": "echo 1000", "dpkg-query": "exit 1"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["./setup.sh"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "missing system packages:" in done.stderr and "libopenmpi-dev" in done.stderr
+    assert "environment.yml" in done.stderr

@@ -1,0 +1,120 @@
+"""Every notebook: its form, and its execution in order on a tiny archive, with two Horovod workers."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import nbformat
+import papermill
+import pytest
+import yaml
+
+from bigearth.paths import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# found before any other module in the kernel's environment: whoever imports one of these is told so
+BLOCKED = ("tensorflow", "horovod", "mpi4py")
+
+
+def test_the_five_are_there():
+    stems = [path.stem for path in NOTEBOOKS]
+    for stem in ("01_exploration", "02_preprocessing", "03_training", "04_classification", "05_scaling"):
+        assert stem in stems
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_form(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for line in tagged[0].source.splitlines():
+        assert "#" in line, f"parameter without its comment: {line}"
+    for statement in ast.parse(tagged[0].source).body:
+        ast.literal_eval(statement.value)  # plain literals only
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs and cell.execution_count is None
+            assert "parameters" in cell.metadata.get("tags", []) or len(cell.source.splitlines()) <= 15, cell.source
+
+
+@pytest.fixture(scope="module")
+def study(tiny_archive, tmp_path_factory):
+    """Folder of a finished study of the tiny archive: every notebook, run by the driver, two Horovod workers."""
+    folder = tmp_path_factory.mktemp("study")
+    training = {"width": 8, "epochs": 2, "warmup": 1, "batch_size": 4, "cube": str(folder / "work/cube.h5")}
+    described = {
+        "study": "tiny",
+        "defaults": {
+            "workdir": str(folder / "work"),
+            "results": str(folder / "results"),
+            "cube": str(folder / "work/cube.h5"),
+            "workers": 2,
+            "launcher": "mpi",
+        },
+        "runs": [
+            {"notebook": "01_exploration", "parameters": {"archive": str(tiny_archive)}},
+            {"notebook": "02_preprocessing", "parameters": {"archive": str(tiny_archive), "upsampling": "bilinear"}},
+            *(
+                {
+                    "notebook": "03_training",
+                    "name": bands,
+                    "parameters": {"bands": bands, **training},
+                    "after": ["02_preprocessing"],
+                }
+                for bands in ("rgb", "multispectral")
+            ),
+            {
+                "notebook": "04_classification",
+                "parameters": {"runs": ["rgb", "multispectral"]},
+                "after": ["rgb", "multispectral"],
+            },
+            {
+                "notebook": "05_scaling",
+                "parameters": {"runs": ["rgb", "multispectral"], "measure": []},
+                "after": ["rgb", "multispectral"],
+            },
+        ],
+    }
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(described))
+    done = subprocess.run(
+        [sys.executable, "-m", "bigearth", "study", str(folder / "tiny.yaml")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("stem", ["01_exploration", "02_preprocessing", "03_training-rgb", "03_training-multispectral",
+                                  "04_classification", "05_scaling"])  # fmt: skip
+def test_executed(study, stem):
+    notebook = nbformat.read(study / f"results/{stem}.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert [output for output in outputs if "image/png" in output.get("data", {})]  # there is something to look at
+    noise = [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not noise, noise
+    assert (study / "results" / stem / "provenance.json").exists()
+
+
+@pytest.mark.parametrize("stem", ["01_exploration", "04_classification", "05_scaling"])
+def test_reading_needs_no_tensorflow(study, tiny_archive, tmp_path, monkeypatch, stem):
+    for name in BLOCKED:
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is blocked here')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    parameters = {"workdir": str(study / "work"), "results": str(tmp_path / "results")}
+    if stem == "01_exploration":
+        parameters["archive"] = str(tiny_archive)
+    else:
+        parameters |= {"cube": str(study / "work/cube.h5"), "runs": ["rgb", "multispectral"]}
+    if stem == "05_scaling":
+        parameters["measure"] = []
+    papermill.execute_notebook(
+        ROOT / f"notebooks/{stem}.ipynb", tmp_path / "out.ipynb", parameters, cwd=tmp_path, progress_bar=False
+    )
