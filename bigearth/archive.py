@@ -1,0 +1,320 @@
+"""BigEarthNet archives: the index of their patches, and the pixels of one patch.
+
+Two layouts are known by their content. v1.0: one folder a patch with twelve GeoTIFFs and a JSON with labels and
+place. v2.0: ``metadata.parquet`` beside ``BigEarthNet-S2/<tile>/<patch>/``. Lists of an archive stand in ``lists/``:
+``patches_with_seasonal_snow.csv``, ``patches_with_cloud_and_shadow.csv`` and ``splits/{train,val,test}.csv``.
+"""
+
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from osgeo import gdal
+from tqdm import tqdm
+
+from bigearth import nomenclature
+from bigearth.errors import InputError
+from bigearth.sentinel2 import BANDS, GROUPS, PATCH_METRES, SIZE
+
+gdal.UseExceptions()
+
+MARKER = "MINIATURE"  # a generated archive holds a file of this name
+FLAGS = {"snow": "patches_with_seasonal_snow.csv", "cloud": "patches_with_cloud_and_shadow.csv"}
+SPLIT_FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
+_PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
+_DATE = re.compile(r"_(\d{8})T")
+_TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
+_READERS = 16  # threads: on a parallel file system opening a file is waiting, not work
+
+
+def read_patch(folder, out=None):
+    """The twelve bands of one patch at their native resolution, every file checked.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Holds ``<name>_B01.tif`` ... ``<name>_B12.tif``.
+    out : dict, optional
+        Arrays to fill, as returned.
+
+    Returns
+    -------
+    dict
+        ``{10: (120, 120, 4), 20: (60, 60, 6), 60: (20, 20, 2)}``, uint16 digital numbers.
+
+    Raises
+    ------
+    InputError
+        A band is missing, cannot be read to its end, or has another size or type.
+    """
+    if out is None:
+        out = {
+            metres: np.empty((SIZE[metres], SIZE[metres], len(bands)), np.uint16) for metres, bands in GROUPS.items()
+        }
+    folder = str(folder)
+    prefix = f"{folder}/{os.path.basename(folder)}_"
+    for metres, bands in GROUPS.items():
+        size = SIZE[metres]
+        for i, band in enumerate(bands):
+            path = f"{prefix}{band}.tif"
+            try:
+                dataset = gdal.Open(path)
+                raster = dataset.GetRasterBand(1)
+                found = dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount, raster.DataType
+                if found == (size, size, 1, gdal.GDT_UInt16):
+                    raster.ReadAsArray(buf_obj=out[metres][..., i])
+                    continue
+            except RuntimeError as error:
+                reason = "is missing" if not os.path.exists(path) else f"cannot be read ({str(error).splitlines()[0]})"
+                raise InputError(f"{path} {reason}: restore it from the archive, then run again") from None
+            kind = gdal.GetDataTypeName(found[3])
+            raise InputError(
+                f"{path} has {found[0]} x {found[1]} pixels, {found[2]} band(s) of {kind}; expected {size} x {size}, "
+                f"one of UInt16: restore it from the archive, then run again"
+            )
+    return out
+
+
+def read_index(archive, workdir):
+    """One row a patch, sorted by name; read once, then from ``<workdir>/patches.parquet``.
+
+    Every patch folder is listed and every label looked up; pixels are checked when they are read. The cached index is
+    read again when the archive's folder, its lists or its ``metadata.parquet`` changed.
+
+    Parameters
+    ----------
+    archive : Path or str
+        Folder of a v1.0 or v2.0 archive.
+    workdir : Path or str
+        Scratch folder, created where absent.
+
+    Returns
+    -------
+    pandas.DataFrame
+        patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source (product
+        name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown). ``attrs``:
+        archive, version (1 or 2), miniature, key.
+
+    Raises
+    ------
+    InputError
+        Not an archive; a band file or JSON is missing; invalid JSON; an unknown label; two patches of one name.
+    """
+    archive, workdir = Path(archive).absolute(), Path(workdir)
+    version = archive_version(archive)
+    watched = [archive, archive / "metadata.parquet", archive / "lists", archive / "lists/splits"]
+    watched += [archive / "BigEarthNet-S2", *(archive / "lists" / name for name in FLAGS.values())]
+    watched += [archive / "lists/splits" / name for name in SPLIT_FILES.values()]
+    key = [str(archive)] + [path.stat().st_mtime_ns if path.exists() else 0 for path in watched]
+    cache = workdir / "patches.parquet"
+    if cache.exists():
+        index = pd.read_parquet(cache)
+        if index.attrs.get("key") == key:
+            return index.assign(labels=index.labels.map(list))
+    index = _index_v1(archive) if version == 1 else _index_v2(archive)
+    twice = index.patch[index.patch.duplicated()]
+    if len(twice):
+        raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
+    index = index.sort_values("patch", ignore_index=True)
+    index.attrs = {"archive": str(archive), "version": version, "key": key}
+    index.attrs["miniature"] = (archive / MARKER).exists()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        partial = workdir / f".patches.{os.getpid()}.parquet"
+        index.to_parquet(partial)
+        partial.replace(cache)
+    except OSError as error:
+        raise InputError(f"workdir {workdir} cannot be written ({error.strerror}): give another folder") from None
+    return index
+
+
+def archive_version(archive):
+    """1 or 2, by what the folder holds; InputError where it is no archive."""
+    archive = Path(archive)
+    if not archive.is_dir():
+        raise InputError(f"archive {archive} is not a folder: give the path of an extracted BigEarthNet archive")
+    if (archive / "metadata.parquet").exists():
+        return 2
+    with os.scandir(archive) as entries:
+        if any(_PATCH.fullmatch(entry.name) for entry in entries):
+            return 1
+    raise InputError(
+        f"archive {archive} holds neither v1.0 patch folders (S2A_MSIL2A_...) nor v2.0's metadata.parquet: "
+        f"give the folder that does"
+    )
+
+
+def read_names(path):
+    """Patch names of a list: one a line, or the first column of a CSV.
+
+    Raises
+    ------
+    InputError
+        The file is missing or names nothing.
+    """
+    try:
+        lines = Path(path).read_text().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"list {path} cannot be read ({error}): give a CSV of patch names") from None
+    names = [line.split(",", 1)[0].strip() for line in lines]
+    names = [name for name in names if name]
+    if not names:
+        raise InputError(f"list {path} names no patch: remove it from the parameters, or restore it")
+    return names
+
+
+def read_splits(folder):
+    """Split of every patch that ``train.csv``, ``val.csv`` and ``test.csv`` of a folder name.
+
+    Returns
+    -------
+    dict
+        Patch name to "train", "validation" or "test".
+    """
+    split = {}
+    for name, file in SPLIT_FILES.items():
+        for patch in read_names(Path(folder) / file):
+            if split.setdefault(patch, name) != name:
+                raise InputError(f"{folder}: {patch} is in {name} and in {split[patch]}: a patch has one split")
+    return split
+
+
+def read_metadata(path):
+    """v2.0's ``metadata.parquet`` as an index (see `read_index`), whether or not the patches are there."""
+    table = pd.read_parquet(path)
+    try:
+        patch = table["patch_id"]
+        parts = patch.str.extract(r"^(?P<tile_source>.+_(?P<tile>T\d\d[A-Z]{3}))_(?P<column>\d+)_(?P<row>\d+)$")
+        unreadable = patch[parts.tile.isna()]
+        if len(unreadable):
+            raise InputError(f"{path}: {unreadable.iloc[0]} is not a v2.0 patch name: restore the file")
+        labels = [list(values) for values in table["labels"]]
+        _check_labels(labels, patch, nomenclature.LABELS_19, path)
+        corners = pd.DataFrame({tile: _tile_corner(tile) for tile in parts.tile.unique()}, index=["epsg", "x", "y"]).T
+        corners = corners.loc[parts.tile].reset_index(drop=True)
+        return pd.DataFrame(
+            {
+                "patch": patch.astype(str),
+                "folder": "BigEarthNet-S2/" + parts.tile_source + "/" + patch,
+                "labels": labels,
+                "split": table["split"].astype(object),
+                "tile": parts.tile,
+                "tile_source": parts.tile_source,
+                "country": table["country"],
+                "date": pd.to_datetime(parts.tile_source.str.extract(_DATE)[0]),
+                "x": corners.x + PATCH_METRES * parts.column.astype(int),
+                "y": corners.y - PATCH_METRES * parts.row.astype(int),
+                "epsg": corners.epsg,
+                "snow": table["contains_seasonal_snow"].astype("boolean"),
+                "cloud": table["contains_cloud_or_shadow"].astype("boolean"),
+            }
+        )
+    except KeyError as error:
+        raise InputError(f"{path} has no column {error}: restore it, it belongs to BigEarthNet v2.0") from None
+
+
+def _index_v2(archive):
+    index = read_metadata(archive / "metadata.parquet")
+    root = archive / "BigEarthNet-S2"
+    if not root.is_dir():
+        raise InputError(f"{root} is missing: extract BigEarthNet-S2.tar.zst beside metadata.parquet")
+    tiles = [entry.path for entry in os.scandir(root) if entry.is_dir()]
+    with ThreadPoolExecutor(_READERS) as pool:
+        present = {name for names in pool.map(os.listdir, tiles) for name in names}
+    here = index.patch.isin(present)
+    if not here.any():
+        raise InputError(f"{root} holds none of the {len(index)} patches of metadata.parquet: extract the archive")
+    if not here.all():
+        print(f"{archive}: {len(index) - here.sum():,} of {len(index):,} patches of metadata.parquet are not there")
+    index = index[here].reset_index(drop=True)
+    _in_parallel(lambda folder: _check_bands(folder, os.listdir(folder)), [archive / path for path in index.folder])
+    return index
+
+
+def _index_v1(archive):
+    names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name) and entry.is_dir())
+    records = _in_parallel(_read_json, [archive / name for name in names])
+    index = pd.DataFrame({"patch": names, "folder": names} | pd.DataFrame(records).to_dict("list"))
+    index["date"] = pd.to_datetime(index.date.str[:10])
+    splits = archive / "lists/splits"
+    index["split"] = index.patch.map(read_splits(splits)).astype(object) if splits.is_dir() else None
+    index["split"] = index.split.where(index.split.notna(), None)
+    for flag, name in FLAGS.items():
+        known = (archive / "lists" / name).exists()
+        index[flag] = index.patch.isin(read_names(archive / "lists" / name)) if known else pd.NA
+        index[flag] = index[flag].astype("boolean")
+    _check_labels(index.labels, index.patch, nomenclature.LABELS_43, archive)
+    order = "patch folder labels split tile tile_source country date x y epsg snow cloud"
+    return index.assign(country=None)[order.split()]
+
+
+def _read_json(folder):
+    files = os.listdir(folder)
+    _check_bands(folder, files)
+    path = folder / f"{folder.name}_labels_metadata.json"
+    if path.name not in files:
+        raise InputError(f"{path} is missing: restore it from the archive")
+    try:
+        data = json.loads(path.read_bytes())
+        source = data["tile_source"]
+        return {
+            "labels": data["labels"],
+            "tile": _TILE.search(source)[1],
+            "tile_source": source,
+            "date": data["acquisition_date"],
+            "x": int(data["coordinates"]["ulx"]),
+            "y": int(data["coordinates"]["uly"]),
+            # the last authority of the WKT is the projection's own
+            "epsg": int(re.findall(r'AUTHORITY\["EPSG","(\d+)"\]', data["projection"])[-1]),
+        }
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}): restore it from the archive") from None
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path} lacks what a v1.0 patch has ({error}): restore it from the archive") from None
+
+
+def _check_bands(folder, files):
+    missing = {f"{folder.name}_{band}.tif" for band in BANDS}.difference(files)
+    if missing:
+        raise InputError(f"{folder / min(missing)} is missing: restore it from the archive, or exclude the patch")
+
+
+def _check_labels(labels, patches, known, source):
+    for patch, names in zip(patches, labels, strict=True):
+        unknown = [name for name in names if name not in known] if names else ["(none)"]
+        if unknown:
+            raise InputError(
+                f"{source}: patch {patch} has label {unknown[0]!r}, not among the {len(known)}: correct it"
+            )
+
+
+def _in_parallel(function, folders):
+    """Call ``function`` on every folder, many at a time; its results in order."""
+    blocks = [folders[i : i + 64] for i in range(0, len(folders), 64)]
+    bar = tqdm(total=len(folders), desc="reading the index", unit="patch", disable=len(folders) < 10_000)
+    results = []
+    with ThreadPoolExecutor(_READERS) as pool, bar:
+        for block in pool.map(lambda block: [function(folder) for folder in block], blocks):
+            results += block
+            bar.update(len(block))
+    return results
+
+
+def _tile_corner(tile):
+    """EPSG code and upper left corner (m) of a Sentinel-2 tile of the northern hemisphere, from its MGRS name."""
+    zone, band, column, row = int(tile[1:3]), tile[3], tile[4], tile[5]
+    letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+    if band < "N":
+        raise InputError(f"tile {tile} lies south of the equator, BigEarthNet's do not")
+    east = letters.index(column) - 8 * ((zone - 1) % 3) + 1
+    north = (letters.index(row) - 5 * ((zone + 1) % 2)) % 20
+    # rows repeat every 2000 km; the latitude band says which: its southern edge is 8 degrees a letter from N
+    south = (letters.index(band) - letters.index("N")) * 8 * 110.6 / 100
+    while north + 1 < south:
+        north += 20
+    # tiles start on the 60 m grid, at or beyond the corner of their 100 km square
+    return 32600 + zone, east * 100_000 // 60 * 60, -(-(north + 1) * 100_000 // 60) * 60
