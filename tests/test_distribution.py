@@ -1,6 +1,5 @@
 """Tiles over ranks: the printed algorithm, the better one, and the counts of the real products."""
 
-import numpy as np
 import pytest
 
 from bigearth.distribution import loads, longest_first, paper, products
