@@ -1,0 +1,270 @@
+"""Time of a data-parallel training step in closed form: compute, all-reduce, input, stragglers.
+
+All quantities are in one flat dict of numbers, so that each assumption has a name, a unit and (in ``data/machines.csv``) a
+source. Seconds, bytes, bytes per second throughout.
+"""
+
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from bigearth.errors import InputError
+
+ALGORITHMS = ("best", "ring", "tree", "server")
+POSITIVE = (
+    "gpus_per_node gpu_memory images_per_second link_inside link_between link_share fusion cycle filesystem framework "
+    "seconds_per_image batch gradient_bytes patch_bytes tensors"
+).split()
+NOT_NEGATIVE = ("latency_inside", "latency_between", "latency_call", "overhead", "noise")
+
+
+def table(name="machines.csv"):
+    """Published and assumed figures, one per row, each with its unit, kind and source."""
+    return pd.read_csv(files("bigearth") / "data" / name)
+
+
+def network(bands=12, width=64, blocks=(3, 4, 6, 3), size=120, classes=43):
+    """Size of the study's residual network (bottleneck blocks, stride in the 3 x 3 convolution).
+
+    Returns
+    -------
+    dict
+        ``weights`` (trainable), ``tensors`` (trainable), ``products`` (multiply-adds of one forward pass of one patch),
+        ``activations`` (elements that the convolutions of one patch put out).
+    """
+    weights = tensors = products = activations = 0
+
+    def convolution(kernel, inputs, outputs, size):
+        nonlocal weights, tensors, products, activations
+        # no bias in front of batch normalisation, which adds a scale and an offset per channel
+        weights += kernel**2 * inputs * outputs + 2 * outputs
+        tensors += 3
+        products += kernel**2 * inputs * outputs * size**2
+        activations += outputs * size**2
+
+    size = -(-size // 2)
+    convolution(7, bands, width, size)
+    size = -(-size // 2)
+    inputs = width
+    for stage, repeats in enumerate(blocks):
+        inner = width * 2**stage
+        for block in range(repeats):
+            before, size = size, -(-size // 2) if stage and not block else size
+            convolution(1, inputs, inner, before)
+            convolution(3, inner, inner, size)
+            convolution(1, inner, 4 * inner, size)
+            if not block:
+                convolution(1, inputs, 4 * inner, size)
+            inputs = 4 * inner
+    weights += inputs * classes + classes
+    return {"weights": weights, "tensors": tensors + 2, "products": products, "activations": activations}
+
+
+def parameters(machine, net=None, patch_bytes=160_000, batch=64, algorithm="best", **others):
+    """All numbers of the model for one machine of the table.
+
+    Parameters
+    ----------
+    machine : str
+        Name in the table; its rows override those of ``any``.
+    net : dict, optional
+        From :func:`network`; the paper's network by default.
+    patch_bytes : float
+        What is read per patch: 160 kB of native bands, 346 kB of ``data_super``.
+    batch : int
+        Patches per worker and step.
+    algorithm : {"best", "ring", "tree", "server"}
+        How gradients are summed; "best" is the faster of ring and tree, as NCCL chooses.
+    **others
+        Override any number by name. ``seconds_per_image`` (forward and backward, one worker) is derived from the
+        machine's published rate where it is not given.
+
+    Raises
+    ------
+    InputError
+        Unknown machine or parameter, or a figure that no hardware can have.
+    """
+    rows = table()
+    names = [name for name in rows["machine"].unique() if name != "any"]
+    if machine not in names:
+        raise InputError(f"machine: {machine!r} is not in bigearth/data/machines.csv; it has {', '.join(names)}")
+    net = net or network()
+    p = {row.parameter: row.value for which in ("any", machine) for row in rows[rows["machine"] == which].itertuples()}
+    p |= {"batch": batch, "patch_bytes": patch_bytes, "algorithm": algorithm, "tensors": net["tensors"]}
+    p |= {"gradient_bytes": 4 * net["weights"], "seconds_per_image": None}
+    unknown = set(others) - set(p)
+    if unknown:
+        raise InputError(
+            f"{', '.join(sorted(unknown))}: no such parameter of the step model; it has {', '.join(sorted(p))}"
+        )
+    p |= others
+    if p["seconds_per_image"] is None:
+        reference = network(bands=3, size=224, classes=1000)
+        rate = p["images_per_second"] * p["framework"] * reference["products"] / net["products"]
+        p["seconds_per_image"] = 1 / rate
+    return check(p)
+
+
+def check(p):
+    """Return ``p``; InputError where a figure is impossible."""
+    for name in POSITIVE:
+        if not (np.isfinite(p[name]) and p[name] > 0):
+            raise InputError(f"{name}: {p[name]} is impossible; it must be a positive number")
+    for name in NOT_NEGATIVE:
+        if not (np.isfinite(p[name]) and p[name] >= 0):
+            raise InputError(f"{name}: {p[name]} is impossible; it must be zero or more")
+    if p["link_share"] > 1 or not 0 < p["forward_share"] < 1:
+        raise InputError("link_share, forward_share: a share lies between 0 and 1")
+    if max(p["link_inside"], p["link_between"], p["filesystem"]) > 1e14:
+        raise InputError("link_inside, link_between, filesystem: above 100 TB/s; give bytes per second")
+    if p["algorithm"] not in ALGORITHMS:
+        raise InputError(f"algorithm: {p['algorithm']!r} is none of {', '.join(ALGORITHMS)}")
+    return p
+
+
+def allreduce(nbytes, workers, p):
+    """Seconds of one sum of ``nbytes`` over ``workers`` (array-like).
+
+    Ring: 2 (k - 1) hops, each byte crosses the slowest link 2 (k - 1) / k times (Patarasuk and Yuan 2009). Tree: up and
+    down again, latency with the logarithm of the nodes (as NCCL estimates both). Server: one node receives and sends every
+    worker's gradients, the central architecture of the paper's section 2.2.
+    """
+    k = np.asarray(workers, float)
+    nodes = np.ceil(k / p["gpus_per_node"])
+    link = p["link_share"] * np.where(nodes > 1, min(p["link_inside"], p["link_between"]), p["link_inside"])
+    inside, between = p["latency_inside"], np.where(nodes > 1, p["latency_between"], 0)
+    hops = np.minimum(k, p["gpus_per_node"]) - 1
+    ring = 2 * (k - 1) / k * nbytes / link + 2 * (np.maximum(k - 1 - nodes, 0) * inside + nodes * between)
+    tree = 2 * nbytes / link + 2 * (hops * inside + np.log2(nodes) * between)
+    server = 2 * (k - 1) * nbytes / link + 2 * (inside + between)
+    seconds = {"ring": ring, "tree": tree, "server": server, "best": np.minimum(ring, tree)}[p["algorithm"]]
+    return np.where(k > 1, seconds + p["latency_call"], 0.0)
+
+
+def expected_maximum(k):
+    """Expected maximum of k independent standard normal numbers (k >= 1, array-like), by quadrature."""
+    z = np.linspace(-9, 9, 4001)
+    cdf = stats.norm.cdf(z) ** np.asarray(k, float)[..., None]
+    return np.trapezoid((z > 0) - cdf, z, axis=-1)
+
+
+def buckets(p):
+    """How many all-reduce calls a step makes: what became ready in one cycle goes together, up to the fusion limit."""
+    backward = (1 - p["forward_share"]) * p["batch"] * p["seconds_per_image"]
+    least = np.ceil(p["gradient_bytes"] / p["fusion"])
+    return int(np.clip(round(backward / p["cycle"]), least, max(p["tensors"], least)))
+
+
+def step(workers, p):
+    """Seconds of one step, and of its parts, on ``workers`` GPUs.
+
+    The gradients leave in equal buckets that become ready evenly over the backward pass and are summed one after another:
+    what is not hidden behind it is the longer of the last bucket, and of all of them less the backward pass. All wait for
+    the slowest worker. Input is read ahead, so it counts only where it is slower than everything else.
+
+    Returns
+    -------
+    DataFrame
+        One row per entry of ``workers``: ``workers, compute, straggling, communication`` (all of it)``, exposed`` (not
+        hidden)``, overhead, input`` (all of it)``, step, limit`` (the largest part of the step).
+    """
+    k = np.atleast_1d(np.asarray(workers, float))
+    m = buckets(p)
+    compute = p["batch"] * p["seconds_per_image"]
+    slowest = 1 + p["noise"] * np.maximum(expected_maximum(k), 0)
+    backward = (1 - p["forward_share"]) * compute * slowest
+    bucket = allreduce(p["gradient_bytes"] / m, k, p)
+    exposed = np.maximum(bucket, m * bucket - backward * (m - 1) / m)
+    read = k * p["batch"] * p["patch_bytes"] / p["filesystem"]
+    busy = compute * slowest + exposed + p["overhead"]
+    latency = np.minimum(exposed, m * allreduce(0, k, p))
+    parts = pd.DataFrame(
+        {
+            "compute": np.full(k.shape, compute),
+            "stragglers": compute * (slowest - 1),
+            "latency": latency,
+            "bandwidth": exposed - latency,
+            "overhead": np.full(k.shape, p["overhead"]),
+            "input": np.maximum(read - busy, 0),
+        }
+    )
+    return pd.DataFrame(
+        {
+            "workers": k.astype(int),
+            "compute": compute,
+            "straggling": parts["stragglers"],
+            "communication": m * bucket,
+            "exposed": exposed,
+            "overhead": p["overhead"],
+            "input": read,
+            "step": np.maximum(busy, read),
+            "limit": parts.idxmax(axis=1),
+        }
+    )
+
+
+def epoch(workers, p, images):
+    """Seconds of one training epoch over ``images`` patches, validation and start-up apart."""
+    steps = np.ceil(images / (np.atleast_1d(workers) * p["batch"]))
+    return steps * step(workers, p)["step"].to_numpy()
+
+
+def fit(workers, seconds, p, free, model=None, deviation=None):
+    """Fit the parameters ``free`` of the model to measured times by least squares in the logarithm.
+
+    Parameters
+    ----------
+    workers, seconds : array-like
+        Measured points; at least one more than there are free parameters.
+    p : dict
+        Start values, and all that is not free.
+    free : sequence of str
+        Names in ``p``; fitted as logarithms, so that they stay positive.
+    model : function (workers, p) -> seconds, optional
+        The step's seconds by default.
+    deviation : array-like, optional
+        Standard errors of ``seconds``; without them the scatter of the residuals is used.
+
+    Returns
+    -------
+    p : dict
+        With the fitted values.
+    intervals : DataFrame
+        ``parameter, value, low, high`` (95 %).
+    """
+    workers, seconds = np.asarray(workers, float), np.asarray(seconds, float)
+    free = list(free)
+    degrees = len(seconds) - len(free)
+    if degrees < 1:
+        raise InputError(
+            f"fit: {len(seconds)} points cannot tell {len(free)} parameters apart; measure more worker counts"
+        )
+    model = model or (lambda k, q: step(k, q)["step"].to_numpy())
+    weight = np.ones(len(seconds)) if deviation is None else seconds / np.asarray(deviation, float)
+
+    def residuals(logs):
+        return (np.log(model(workers, p | dict(zip(free, np.exp(logs), strict=True)))) - np.log(seconds)) * weight
+
+    start = np.log([max(p[name], 1e-9) for name in free])
+    found = optimize.least_squares(residuals, start, x_scale="jac", diff_step=1e-4)
+    scatter = 1.0 if deviation is not None else 2 * found.cost / degrees
+    spread = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)) * scatter)
+    # with known standard errors the normal quantile, else Student's
+    quantile = stats.norm.ppf(0.975) if deviation is not None else stats.t.ppf(0.975, degrees)
+    values, half = np.exp(found.x), np.exp(quantile * spread)
+    intervals = pd.DataFrame({"parameter": free, "value": values, "low": values / half, "high": values * half})
+    return p | dict(zip(free, values, strict=True)), intervals
+
+
+def leave_one_out(workers, seconds, p, free, model=None):
+    """Prediction of each point by a fit to all others, in seconds."""
+    workers, seconds = np.asarray(workers, float), np.asarray(seconds, float)
+    model = model or (lambda k, q: step(k, q)["step"].to_numpy())
+    predicted = []
+    for left in range(len(seconds)):
+        others = np.arange(len(seconds)) != left
+        fitted, _ = fit(workers[others], seconds[others], p, free, model)
+        predicted.append(float(model(workers[left : left + 1], fitted)[0]))
+    return np.array(predicted)
