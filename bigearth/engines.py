@@ -1,0 +1,392 @@
+"""Workers for a notebook: processes of one MPI job, driven as the engines of an ipyparallel cluster.
+
+``with engines.start(4, "srun") as group: group.run(function, watch=draw, **parameters)`` is all that a notebook needs:
+the same lines run on two cores of a laptop and on the GPUs of many nodes.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import ipyparallel as ipp
+import psutil
+
+from bigearth import slurm
+from bigearth.errors import InputError, Interrupted
+from bigearth.paths import ROOT
+
+LAUNCHERS = ("mpi", "srun", "slurm", "horovodrun")
+START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
+PASSED_ON = {
+    "InputError": InputError,
+    "Interrupted": Interrupted,
+}  # a worker's exceptions that a notebook handles itself
+
+
+class WorkerError(Exception):
+    """A worker failed; the message names its rank and holds its traceback."""
+
+    def _render_traceback_(self):
+        return [f"WorkerError: {self}"]
+
+
+def start(workers=None, launcher="mpi"):
+    """Start workers and confirm that they are one MPI job.
+
+    Parameters
+    ----------
+    workers : int or None
+        Number of ranks; None: all of the allocation, or one per core where there is none.
+    launcher : str
+        ``"mpi"``: mpiexec, on this machine or in this allocation; one worker is started without MPI.
+        ``"srun"``: a step over all nodes of this Slurm allocation.
+        ``"slurm"``: a Slurm job of its own; ``"slurm:SITE"`` takes its partition and GPUs from ``slurm/sites/SITE.yaml``.
+        ``"horovodrun"``: Gloo instead of MPI, on this machine.
+
+    Returns
+    -------
+    Group
+        A context manager; leaving it stops every process.
+
+    Raises
+    ------
+    InputError
+        The launcher is unknown, cannot work here, or ``workers`` differs from the allocation.
+    WorkerError
+        The workers did not come up, are not one MPI job of this size, or share a GPU.
+    """
+    kind, _, site = launcher.partition(":")
+    if kind not in LAUNCHERS:
+        raise InputError(f"launcher is {launcher!r}; choose one of {', '.join(LAUNCHERS)}")
+    workers = _count(workers, kind)
+    group = Group(workers)
+    try:
+        group._start(kind, site)
+    except BaseException:
+        group.stop()
+        raise
+    return group
+
+
+class Group:
+    """Running workers; made by `start`.
+
+    Attributes
+    ----------
+    size : int
+        Number of ranks.
+    """
+
+    def __init__(self, size):
+        self.size = size
+        self._processes, self._client, self._engines, self._folder = [], None, [], None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def run(self, function, watch=None, **kwargs):
+        """Call ``function(**kwargs)`` on every rank at once.
+
+        Rank 0's output appears here while it runs. If a rank fails or dies, all are stopped.
+
+        Parameters
+        ----------
+        function : callable
+            Defined at the top level of a module.
+        watch : callable, optional
+            Called about once a second meanwhile, and once at the end, to redraw progress.
+
+        Returns
+        -------
+        list
+            The results in rank order.
+
+        Raises
+        ------
+        WorkerError
+            A rank raised an exception or its process ended.
+        InputError, Interrupted
+            A rank raised this.
+        """
+        if not self._engines:
+            raise WorkerError("these workers have been stopped; start new ones")
+        try:
+            calls = [self._client[engine].apply_async(function, **kwargs) for engine in self._engines]
+            shown, watched = 0, time.monotonic()
+            while waiting := [call for call in calls if not call.ready()]:
+                self._raise_first(calls)
+                shown = _show(calls[0], shown)
+                if watch and time.monotonic() - watched > 1:
+                    watch()
+                    watched = time.monotonic()
+                waiting[0].wait(0.1)
+            self._raise_first(calls)
+            calls[0].wait_for_output(2)
+            _show(calls[0], shown)
+            if watch:
+                watch()
+            return [call.get() for call in calls]
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        """End all processes of the group; harmless when they have ended."""
+        self._engines = []
+        if self._client:
+            self._client.close()
+            self._client = None
+        while self._processes:
+            process = self._processes.pop()
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _start(self, kind, site):
+        shared = ROOT / "scratch" if kind in ("srun", "slurm") else None  # all nodes must see it
+        if shared:
+            shared.mkdir(exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=shared))  # mode 0700: it holds the key
+        profile = slurm.profile(site or "generic") if kind == "slurm" else {}
+        command = _command(kind, self.size, profile)
+        ip = _address(kind, profile)
+        controller = self._spawn(
+            [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={self._folder}", f"--ip={ip}"]
+            + [f"--location={ip}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"],
+            os.environ,
+        )
+        client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
+        self._wait_for(lambda: client.exists() and engine.exists() and engine.read_text(), controller)
+        # the key travels in the environment: no file of another node, no command line that others can read
+        environment = _environment(self.size, kind) | {"IPP_CONNECTION_INFO": engine.read_text()}
+        program = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
+        launched = self._spawn([*command, *program, "--IPEngine.enable_nanny=False", "--log-level=WARN"], environment)
+        self._client = ipp.Client(str(client))
+        self._wait_for(lambda: len(self._client.ids) >= self.size, launched)
+        self._confirm(kind)
+
+    def _spawn(self, command, environment):
+        log = os.open(self._folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        finally:
+            os.close(log)
+        self._processes.append(process)
+        return process
+
+    def _log(self):
+        text = (self._folder / "log.txt").read_text(errors="replace")
+        return "\n".join([line for line in text.splitlines() if line.strip()][-15:])
+
+    def _wait_for(self, ready, process):
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            if process.poll() is not None:
+                raise WorkerError(f"{process.args[0]} ended with code {process.returncode}:\n{self._log()}")
+            log = self._log()
+            if "queued and waiting for resources" in log and "has been allocated" not in log:
+                deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
+            if time.monotonic() > deadline:
+                found = len(self._client.ids) if self._client else 0
+                raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
+            time.sleep(0.1)
+
+    def _confirm(self, kind):
+        mpi = "Gloo" if kind == "horovodrun" else "MPI" if self.size > 1 or kind != "mpi" else None
+        calls = {engine: self._client[engine].apply_async(_who, mpi) for engine in self._client.ids}
+        self._finish(calls.values())
+        who = {engine: call.get() for engine, call in calls.items()}
+        sizes, ranks = sorted({w["size"] for w in who.values()}), sorted(w["rank"] for w in who.values())
+        if sizes != [self.size] or ranks != list(range(self.size)):
+            raise WorkerError(
+                f"{self.size} workers were wanted; {len(who)} came, whose {mpi} says size {sizes}, ranks {ranks}. Size 1 "
+                f"everywhere: the launcher ({kind}) and mpi4py use different MPI libraries, or srun lacks --mpi=pmix"
+            )
+        self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
+        pins = _pins([who[engine] for engine in self._engines], bind=kind in ("mpi", "horovodrun") and self.size > 1)
+        calls = [self._client[engine].apply_async(_pin, **pin) for engine, pin in zip(self._engines, pins, strict=True)]
+        self._finish(calls)
+
+    def _finish(self, calls):
+        deadline = time.monotonic() + START_SECONDS
+        while not all(call.ready() for call in calls):
+            if time.monotonic() > deadline:
+                raise WorkerError(f"workers came up but did not form one job in {START_SECONDS} s:\n{self._log()}")
+            self._raise_first(calls)
+            time.sleep(0.05)
+        self._raise_first(calls)
+
+    def _raise_first(self, calls):
+        """Raise what a rank raised, or say which rank's process ended."""
+        launched = self._processes[-1].poll()
+        failed = [(rank, call) for rank, call in enumerate(calls) if call.ready() and not call.successful()]
+        for rank, call in failed:
+            error = call.exception()
+            if isinstance(error, ipp.error.RemoteError) and error.ename != "EngineError":
+                if error.ename in PASSED_ON:
+                    raise PASSED_ON[error.ename](error.evalue) from None
+                trace = re.sub(r"\x1b\[[\d;]*m", "", error.traceback or "")
+                raise WorkerError(f"rank {rank} of {self.size}: {error.ename}: {error.evalue}\n{trace}") from None
+        if failed or launched is not None:
+            log = self._log()
+            named = re.search(r"(?:process rank|task) (\d+)", log) or re.search(r"tasks (\d+)", log)
+            rank = named[1] if named else failed[0][0] if failed else "0" if self.size == 1 else "?"
+            raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
+
+
+def _count(workers, kind):
+    allocation = int(os.environ.get("SLURM_NTASKS", 1)) if "SLURM_JOB_ID" in os.environ else None
+    if kind == "srun" and not allocation:
+        raise InputError('launcher "srun" needs a Slurm allocation; choose "mpi" here, or "slurm" for a job of its own')
+    if kind == "slurm" and allocation:
+        raise InputError('launcher "slurm" inside an allocation would wait for ever for a second one; choose "srun"')
+    if workers is None:
+        if kind == "slurm":
+            raise InputError('launcher "slurm" needs a number of workers: they decide how large a job it asks for')
+        workers = allocation or len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise InputError(f"workers is {workers}; at least 1 is needed")
+    if kind == "srun" and workers != allocation:
+        raise InputError(
+            f"workers is {workers} but the allocation has {allocation} tasks; give null to use all of them"
+        )
+    return workers
+
+
+def _command(kind, workers, profile):
+    """What the engine's own command line is prefixed with."""
+    if kind == "mpi" and workers == 1:
+        return []
+    if kind == "slurm":
+        command = slurm.srun(profile, workers)
+    elif kind == "srun":
+        cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun itself does not read it
+        command = ["srun", f"--mpi={os.environ.get('SLURM_MPI_TYPE', 'pmix')}", "--overlap", "--kill-on-bad-exit=1"]
+        command += ["--ntasks", str(workers), *(["--cpus-per-task", cores] if cores else [])]
+    elif kind == "horovodrun":
+        script = shutil.which("horovodrun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        command = [script or "horovodrun", "--gloo", "-np", str(workers), "-H", f"localhost:{workers}"]
+    else:
+        # binding is done by _pin, which knows what this process may use
+        command = ["mpiexec", "-n", str(workers), "--bind-to", "none", "--oversubscribe"]
+    if not shutil.which(command[0]):
+        raise InputError(
+            f"launcher {kind!r}: {command[0]} was not found; `python -m bigearth doctor` says what is here"
+        )
+    return command
+
+
+def _environment(workers, kind):
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
+    environment["OMPI_MCA_mpi_yield_when_idle"] = "1"  # Horovod's polling thread would take a third of each core
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if kind in ("mpi", "horovodrun"):
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
+    if os.getuid() == 0:
+        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    return environment
+
+
+def _address(kind, profile):
+    """The address at which all workers can reach the controller, and as few others as possible."""
+    if kind in ("mpi", "horovodrun") or (kind == "srun" and os.environ.get("SLURM_JOB_NUM_NODES") == "1"):
+        return "127.0.0.1"
+    # a site's profile names the fast network; inside a job, NCCL has been told the same
+    interface = profile.get("interface") or os.environ.get("NCCL_SOCKET_IFNAME")
+    if interface:
+        for address in psutil.net_if_addrs().get(interface, []):
+            if address.family == socket.AF_INET:
+                return address.address
+        raise InputError(f"network interface {interface} of the site's profile has no IPv4 address on this node")
+    node = os.environ.get("SLURMD_NODENAME")
+    if node:
+        shown = subprocess.run(["scontrol", "show", "node", "-o", node], capture_output=True, text=True).stdout
+        known = re.search(r"NodeAddr=(\S+)", shown)
+        return socket.gethostbyname(known[1] if known else node)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address packets would leave from
+        return probe.getsockname()[0]
+
+
+def _show(call, shown):
+    text = call.stdout or ""
+    if len(text) > shown:
+        print(text[shown:], end="", flush=True)
+    return len(text)
+
+
+def _pins(who, bind):
+    """Cores and GPU of every rank, from what all of them see."""
+    pins = []
+    for rank, me in enumerate(who):
+        mates = [w for w in who if w["node"] == me["node"]]
+        place = [w["rank"] for w in mates].index(rank)
+        seen = [gpu for mate in mates for gpu in mate["gpus"]]
+        if len(set(seen)) == len(seen):
+            gpu = None  # none at all, or each its own already
+        elif me["gpus"] == mates[0]["gpus"] and len(me["gpus"]) >= len(mates):
+            gpu = me["visible"][place]
+        else:
+            raise WorkerError(
+                f"{len(mates)} workers share {len(set(seen))} GPUs on {me['node']} (rank {rank} sees {me['visible']}): "
+                'ask for one GPU a worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
+            )
+        share = len(me["cores"]) // len(mates)
+        pins.append({"cores": me["cores"][place * share : (place + 1) * share] if bind and share else None, "gpu": gpu})
+    return pins
+
+
+# ---- what follows runs on the workers ----
+
+
+def _die_with_parent(sign=signal.SIGTERM):
+    ctypes.CDLL(None).prctl(1, int(sign))  # PR_SET_PDEATHSIG: nothing is left behind, not even by kill -9
+
+
+def _who(mpi):
+    """Rank, size, node, cores and GPUs of this worker."""
+    _die_with_parent(signal.SIGKILL)
+    rank, size = 0, 1
+    if mpi == "Gloo":
+        rank, size = int(os.environ["HOROVOD_RANK"]), int(os.environ["HOROVOD_SIZE"])
+    elif mpi:
+        from mpi4py import MPI
+
+        rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
+    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    uuids = subprocess.run(query, capture_output=True, text=True).stdout.split() if shutil.which(query[0]) else []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(str(i) for i in range(len(uuids))))
+    visible = [gpu for gpu in chosen.split(",") if gpu not in ("", "-1")]
+    # where Slurm hides the other GPUs every rank's own one is number 0: the hardware's id tells them apart
+    gpus = [uuids[int(gpu)] if gpu.isdigit() and int(gpu) < len(uuids) else gpu for gpu in visible]
+    node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    cores = sorted(os.sched_getaffinity(0))
+    return {"rank": rank, "size": size, "node": node, "cores": cores, "gpus": gpus, "visible": visible}
+
+
+def _pin(cores, gpu):
+    if cores:
+        os.sched_setaffinity(0, cores)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
