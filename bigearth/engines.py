@@ -48,7 +48,7 @@ def start(workers=None, launcher="mpi"):
     launcher : str
         ``"mpi"``: mpiexec, on this machine or in this allocation; one worker is started without MPI.
         ``"srun"``: a step over all nodes of this Slurm allocation.
-        ``"slurm"``: a Slurm job of its own; ``"slurm:SITE"`` takes its partition and GPUs from ``slurm/sites/SITE.yaml``.
+        ``"slurm"``: a Slurm job of its own; ``"slurm:SITE"`` asks for what ``slurm/sites/SITE.yaml`` says.
         ``"horovodrun"``: Gloo instead of MPI, on this machine.
 
     Returns
@@ -169,7 +169,8 @@ class Group:
         ip = _address(kind, profile)
         controller = self._spawn(
             [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={self._folder}", f"--ip={ip}"]
-            + [f"--location={ip}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"],
+            + [f"--location={ip}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"]
+            + ["--HeartMonitor.period=500", "--HeartMonitor.max_heartmonitor_misses=120"],
             os.environ,
         )
         client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
@@ -183,7 +184,7 @@ class Group:
         self._confirm(kind)
 
     def _spawn(self, command, environment):
-        log = os.open(self._folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = os.open(self._folder / f"log-{len(self._processes)}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -195,8 +196,10 @@ class Group:
         return process
 
     def _log(self):
-        text = (self._folder / "log.txt").read_text(errors="replace")
-        return "\n".join([line for line in text.splitlines() if line.strip()][-15:])
+        """The last lines that the process started last has written, without ipyparallel's own."""
+        text = (self._folder / f"log-{len(self._processes) - 1}.txt").read_text(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip() and "[IPEngine" not in line and line.strip("-")]
+        return "\n".join(lines[-15:])
 
     def _wait_for(self, ready, process):
         deadline = time.monotonic() + START_SECONDS
@@ -219,8 +222,8 @@ class Group:
         sizes, ranks = sorted({w["size"] for w in who.values()}), sorted(w["rank"] for w in who.values())
         if sizes != [self.size] or ranks != list(range(self.size)):
             raise WorkerError(
-                f"{self.size} workers were wanted; {len(who)} came, whose {mpi} says size {sizes}, ranks {ranks}. Size 1 "
-                f"everywhere: the launcher ({kind}) and mpi4py use different MPI libraries, or srun lacks --mpi=pmix"
+                f"{self.size} workers were wanted; {len(who)} came, whose {mpi} says size {sizes}, ranks {ranks}. "
+                f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPI libraries, or srun lacks --mpi=pmix"
             )
         self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
         pins = _pins([who[engine] for engine in self._engines], bind=kind in ("mpi", "horovodrun") and self.size > 1)
