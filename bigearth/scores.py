@@ -5,20 +5,12 @@ decisions in one pot), ``macro`` (plain mean over classes), ``weighted`` (mean o
 ``samples`` (mean over patches). A ratio whose denominator is zero counts as 0, as in scikit-learn's default.
 """
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-
-import h5py
 import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from bigearth.errors import InputError
-
-SPLITS = ("train", "validation", "test")
 AVERAGES = ("micro", "macro", "weighted", "samples")
 MEASURES = ("precision", "recall", "f1")
-ATTRIBUTES = {"run": str, "nomenclature": int, "miniature": bool, "epochs": int, "finished": bool}
 THRESHOLD = 0.5  # our choice: the paper names none
 
 
@@ -121,6 +113,25 @@ def best_thresholds(truth, score):
     return thresholds
 
 
+def best_constant(truth):
+    """The one set of labels which, given to every patch, has the highest micro F1: the floor for any model.
+
+    Parameters
+    ----------
+    truth : array (N, C)
+        Of the split that the set is chosen on.
+
+    Returns
+    -------
+    uint8 array (C,)
+    """
+    support = np.sum(truth, axis=0, dtype=np.int64)
+    order = np.argsort(-support, kind="stable")
+    given = np.arange(1, len(order) + 1) * len(truth)
+    size = np.argmax(2 * np.cumsum(support[order]) / np.maximum(given + support.sum(), 1)) + 1
+    return np.isin(np.arange(len(order)), order[:size]).astype(np.uint8)
+
+
 def bootstrap(truth, predicted, samples=1000, seed=0, chunk=50):
     """Resample patches with replacement and count anew.
 
@@ -197,113 +208,3 @@ def _rows(head, values, drawn):
         for row, sample in zip(rows, drawn, strict=True):
             row["low"], row["high"] = (float(bound) for bound in np.quantile(sample, [0.025, 0.975]))
     return rows
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a run predicted. ``truth`` (N, C) uint8, ``score`` (N, C) float32, ``patch`` and ``split`` (N,) strings."""
-
-    run: str
-    bands: tuple
-    labels: tuple
-    nomenclature: int
-    miniature: bool
-    epochs: int
-    finished: bool
-    patch: np.ndarray
-    split: np.ndarray
-    truth: np.ndarray
-    score: np.ndarray
-
-    def part(self, split):
-        """Predictions of one split, or of a boolean mask."""
-        mask = self.split == split if isinstance(split, str) else split
-        arrays = {name: getattr(self, name)[mask] for name in ("patch", "split", "truth", "score")}
-        return replace(self, **arrays)
-
-
-def read_predictions(path):
-    """Read ``predictions.h5`` of a training run.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, unreadable, or its parts do not fit together.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} is missing: the run has not finished its training, run 03_training for it first")
-    try:
-        with h5py.File(path) as file:
-            attrs, patch, codes = dict(file.attrs), file["patch"].asstr()[:], file["split"][:]
-            truth, score = file["truth"][:], file["score"][:]
-        texts = {key: tuple(str(text) for text in np.atleast_1d(attrs[key])) for key in ("bands", "labels")}
-        known = {key: kind(attrs[key]) for key, kind in ATTRIBUTES.items()}
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path} is not a complete prediction file ({error}): run 03_training again") from error
-    if not (truth.shape == score.shape == (len(codes), len(texts["labels"])) and len(patch) == len(codes)):
-        raise InputError(f"{path}: its truth {truth.shape} and score {score.shape} differ: run 03_training again")
-    return Predictions(**known, **texts, patch=patch, split=np.array(SPLITS)[codes], truth=truth, score=score)
-
-
-def read_runs(workdir, runs):
-    """Predictions of several runs, and what is to be known of each.
-
-    Parameters
-    ----------
-    workdir : Path
-        Predictions are in ``runs/<run>/predictions.h5`` below it.
-    runs : list of str
-
-    Returns
-    -------
-    found : dict {run: Predictions}
-        Runs whose classes are those of the first readable one.
-    status : DataFrame
-        One row per run: run, bands, epochs, classes, train, validation, test (patches), status.
-
-    Raises
-    ------
-    InputError
-        If not one run has predictions.
-    """
-    found, rows = {}, []
-    for run in runs:
-        try:
-            read = read_predictions(Path(workdir) / "runs" / run / "predictions.h5")
-        except InputError as error:
-            rows.append({"run": run, "status": f"left out: {error}"})
-            continue
-        status = "finished" if read.finished else f"unfinished training: scored after epoch {read.epochs}"
-        neighbour = next(iter(found.values()), read)
-        if read.labels != neighbour.labels:
-            status = (
-                f"left out: its {len(read.labels)} classes are not those of {neighbour.run} ({len(neighbour.labels)})"
-            )
-        else:
-            found[run] = read
-        patches = {split: int((read.split == split).sum()) for split in SPLITS}
-        row = {"run": run, "bands": " ".join(read.bands), "epochs": read.epochs, "classes": len(read.labels)}
-        rows.append({**row, **patches, "status": status})
-    if not found:
-        raise InputError(f"runs: none of {list(runs)} has usable predictions in {workdir}/runs: run 03_training first")
-    columns = ["run", "bands", "epochs", "classes", *SPLITS, "status"]
-    return found, pd.DataFrame(rows).reindex(columns=columns).convert_dtypes()
-
-
-def scored_split(predictions, allow_empty_splits=False):
-    """Names of the splits to score and to choose thresholds on: ("test", "validation") unless they are empty.
-
-    Raises
-    ------
-    InputError
-        If one is empty and ``allow_empty_splits`` does not let the training rows stand in for it.
-    """
-    filled = set(predictions.split)
-    missing = [split for split in ("test", "validation") if split not in filled]
-    if missing and not allow_empty_splits:
-        raise InputError(
-            f"run {predictions.run}: no patches in its {' and '.join(missing)} split; "
-            "set allow_empty_splits to score training rows in their place"
-        )
-    return tuple("train" if split in missing else split for split in ("test", "validation"))

@@ -1,14 +1,12 @@
-"""Scores against scikit-learn, on random and on degenerate decisions; thresholds; bootstrap; prediction files."""
+"""Scores against scikit-learn, on random and on degenerate decisions; thresholds; bootstrap."""
 
 import warnings
 
-import h5py
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from bigearth import scores
-from bigearth.errors import InputError
 
 
 def _case(name):
@@ -108,29 +106,12 @@ def test_interval_of_a_known_proportion():
     assert recall["low"] < recall["value"] < recall["high"]
 
 
-def _write(path, **attributes):
-    with h5py.File(path, "w") as file:
-        file["patch"] = np.array(["a", "b", "c"], dtype=h5py.string_dtype())
-        file["split"] = np.array([0, 1, 2], np.uint8)
-        file["truth"] = np.eye(3, 2, dtype=np.uint8)
-        file["score"] = np.full((3, 2), 0.5, np.float32)
-        known = {"run": "rgb", "bands": "rgb", "labels": ["x", "y"], "nomenclature": 43, "miniature": True}
-        file.attrs.update({**known, "epochs": 2, "finished": True, **attributes})
-    return path
-
-
-def test_read_predictions(tmp_path):
-    read = scores.read_predictions(_write(tmp_path / "predictions.h5"))
-    assert (read.run, read.bands, read.labels, read.miniature) == ("rgb", ("rgb",), ("x", "y"), True)
-    test = read.part("test")
-    assert test.patch.tolist() == ["c"] and test.truth.shape == (1, 2)
-
-
-def test_unusable_predictions(tmp_path):
-    with pytest.raises(InputError, match="is missing.*03_training"):
-        scores.read_predictions(tmp_path / "none.h5")
-    (tmp_path / "broken.h5").write_bytes(b"not HDF5")
-    with pytest.raises(InputError, match="broken.h5 is not a complete"):
-        scores.read_predictions(tmp_path / "broken.h5")
-    with pytest.raises(InputError, match="differ"):
-        scores.read_predictions(_write(tmp_path / "labels.h5", labels=["x"]))
+def test_best_constant():
+    truth, _ = _case("random")
+    truth[:, 3] |= truth[:, 1]
+    best = scores.best_constant(truth)
+    found = scores.precision_recall_f1(scores.counts(truth, np.tile(best, (len(truth), 1))), "micro")[2]
+    for bits in range(2**9):
+        other = np.array([bits >> c & 1 for c in range(9)], np.uint8)
+        f1 = scores.precision_recall_f1(scores.counts(truth, np.tile(other, (len(truth), 1))), "micro")[2]
+        assert found >= f1 - 1e-12

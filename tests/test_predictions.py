@@ -1,0 +1,60 @@
+"""Prediction files: read, put side by side, and refused with a reason."""
+
+import h5py
+import numpy as np
+import pytest
+
+from bigearth import predictions
+from bigearth.errors import InputError
+
+
+def _write(path, **attributes):
+    with h5py.File(path, "w") as file:
+        file["patch"] = np.array(["a", "b", "c"], dtype=h5py.string_dtype())
+        file["split"] = np.array([0, 1, 2], np.uint8)
+        file["truth"] = np.eye(3, 2, dtype=np.uint8)
+        file["score"] = np.full((3, 2), 0.5, np.float32)
+        known = {"run": "rgb", "bands": "rgb", "labels": ["x", "y"], "nomenclature": 43, "miniature": True}
+        file.attrs.update({**known, "epochs": 2, "finished": True, **attributes})
+    return path
+
+
+def test_read_predictions(tmp_path):
+    read = predictions.read_predictions(_write(tmp_path / "predictions.h5"))
+    assert (read.run, read.bands, read.labels, read.miniature) == ("rgb", ("rgb",), ("x", "y"), True)
+    test = read.part("test")
+    assert test.patch.tolist() == ["c"] and test.truth.shape == (1, 2)
+
+
+def test_unusable_predictions(tmp_path):
+    with pytest.raises(InputError, match="is missing.*03_training"):
+        predictions.read_predictions(tmp_path / "none.h5")
+    (tmp_path / "broken.h5").write_bytes(b"not HDF5")
+    with pytest.raises(InputError, match="broken.h5 is not a complete"):
+        predictions.read_predictions(tmp_path / "broken.h5")
+    with pytest.raises(InputError, match="differ"):
+        predictions.read_predictions(_write(tmp_path / "labels.h5", labels=["x"]))
+
+
+def test_runs_side_by_side(tmp_path):
+    for run in ("rgb", "other", "short"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+    _write(tmp_path / "runs/rgb/predictions.h5")
+    _write(tmp_path / "runs/other/predictions.h5", run="other", labels=["x", "z"])
+    _write(tmp_path / "runs/short/predictions.h5", run="short", finished=False, bands=["B02", "B03", "B04"])
+    found, status = predictions.read_runs(tmp_path, ["rgb", "other", "short", "none"])
+    said = status.set_index("run").status
+    assert list(found) == ["rgb", "short"] and found["short"].model == "rgb"
+    assert said["rgb"] == "finished" and "unfinished" in said["short"]
+    assert "classes are not those of rgb" in said["other"] and "is missing" in said["none"]
+    with pytest.raises(InputError, match="none of .*'none'.*03_training"):
+        predictions.read_runs(tmp_path, ["none"])
+
+
+def test_empty_splits(tmp_path):
+    read = predictions.read_predictions(_write(tmp_path / "predictions.h5"))
+    assert predictions.scored_split(read) == ("test", "validation")
+    only = read.part("train")
+    with pytest.raises(InputError, match="no patches in its test and validation split; set allow_empty_splits"):
+        predictions.scored_split(only)
+    assert predictions.scored_split(only, allow_empty_splits=True) == ("train", "train")
