@@ -95,9 +95,9 @@ def read_index(archive, workdir):
     Returns
     -------
     pandas.DataFrame
-        patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source (product
-        name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown). ``attrs``:
-        archive, version (1 or 2), miniature, key.
+        patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source
+        (product name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown).
+        ``attrs``: archive, version (1 or 2), miniature, key.
 
     Raises
     ------

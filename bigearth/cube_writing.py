@@ -1,0 +1,213 @@
+"""One file from many processes: rows written at their offsets, a journal of what is done, and the finishing.
+
+While it is written a cube lives in the folder ``<cube>.partial/``: ``cube.h5`` (complete in layout), ``plan.json`` and
+``rows.parquet`` (what it will hold), one journal a rank, and a lock. Only a finished file is renamed to the cube's
+path, so that an unfinished one is never mistaken for it. Killed processes lose what they did not journal, no more.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import zlib
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+
+from bigearth.cube import SUPER, checksum, layout, open_cube, partial
+from bigearth.errors import InputError
+from bigearth.sentinel2 import GROUPS, KEY
+
+FILE, PLAN, ROWS, FAILED = "cube.h5", "plan.json", "rows.parquet", "failed"
+
+
+@contextmanager
+def locked(folder):
+    """Hold the folder of an unfinished cube; InputError where another run holds it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # the kernel lets go of the lock when its holder dies, however it dies
+        stream = open(folder / "lock", "w")
+    except OSError as error:
+        raise InputError(f"cube {folder} cannot be written ({error.strerror}): give another path") from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"cube {folder} is being written by another run: wait for it, or end it") from None
+        yield
+
+
+def progress(path):
+    """Rows written, and rows in all, of a cube; (0, 0) where neither it nor a beginning of it exists.
+
+    Parameters
+    ----------
+    path : Path or str
+        Of the cube.
+
+    Returns
+    -------
+    tuple of int
+    """
+    folder = partial(path)
+    try:
+        rows = json.loads((folder / PLAN).read_text())["rows"]
+        return sum(n for _, n in _entries(folder)), rows
+    except FileNotFoundError:
+        pass
+    try:
+        n = sum(map(len, open_cube(path).rows.values()))
+    except InputError:
+        return 0, 0
+    return n, n
+
+
+def finished(folder):
+    """Names of the units of work that the journals say are written."""
+    return {unit for unit, _ in _entries(folder)}
+
+
+@contextmanager
+def writer(folder, rank):
+    """Open the unfinished cube for this rank: a function ``write(unit, pieces)``.
+
+    ``pieces`` is an iterable of (first row, arrays), arrays a dict of dataset name to rows. The unit is journaled when
+    all of it is written.
+    """
+    places = offsets(folder / FILE)
+    file = os.open(folder / FILE, os.O_WRONLY)
+    # a line of its own, lest the last one was cut off by a kill
+    journal = os.open(folder / f"journal-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(journal, b"\n")
+
+    def write(unit, pieces):
+        rows = 0
+        for first, arrays in pieces:
+            for key, array in arrays.items():
+                offset, size = places[key]
+                _pwrite(file, array, offset + first * size)
+            rows += len(array)
+        os.write(journal, f"{unit} {rows} written\n".encode())
+
+    try:
+        yield write
+    finally:
+        os.close(file)
+        os.close(journal)
+
+
+def offsets(path):
+    """Offset in the file and bytes a row, of every dataset of pixels."""
+    with h5py.File(path, "r") as file:
+        return {
+            key: (dataset.id.get_offset(), int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize)
+            for key, dataset in file.items()
+            if key in (*KEY.values(), SUPER)
+        }
+
+
+def measure(path, slabs, training):
+    """Read slabs back: their checksums, and sums over the pixels of their training rows.
+
+    Sums are integers, exact, so that the statistics do not depend on who adds them up.
+
+    Parameters
+    ----------
+    path : Path
+    slabs : list of (first, last)
+    training : int
+        Number of training rows, which come first.
+
+    Returns
+    -------
+    crc : dict
+        Dataset name to the CRC-32 of every slab.
+    sums : dict
+        Resolution to a list [sum, sum of squares] of integer arrays, one value a band.
+    """
+    places = offsets(path)
+    crc = {key: [] for key in places}
+    sums = {metres: [np.zeros(len(bands), object) for _ in range(2)] for metres, bands in GROUPS.items()}
+    resolution = {key: metres for metres, key in KEY.items()}
+    with open(path, "rb", buffering=0) as file:
+        for first, last in slabs:
+            for key, (offset, size) in places.items():
+                data = os.pread(file.fileno(), (last - first) * size, offset + first * size)
+                crc[key].append(zlib.crc32(data))
+                if key in resolution and first < training:
+                    metres = resolution[key]
+                    pixels = np.frombuffer(data, "<u2").reshape(last - first, -1, len(GROUPS[metres]))
+                    for total, value in zip(sums[metres], _moments(pixels[: training - first]), strict=True):
+                        total += value
+    return crc, sums
+
+
+def finish(path, slabs, measured, training, extra):
+    """Put attributes, statistics and checksums into the written file, and give it its name.
+
+    Parameters
+    ----------
+    path : Path
+        Of the cube.
+    slabs : list of (first, last)
+        All slabs, in order.
+    measured : list
+        What `measure` returned for consecutive parts of the slabs.
+    training : int
+        Number of training rows.
+    extra : dict
+        Further attributes of the file.
+    """
+    folder = partial(path)
+    with h5py.File(folder / FILE, "r+") as file:
+        for metres, bands in GROUPS.items():
+            total, squares = (sum(sums[metres][i] for _, sums in measured) for i in range(2))
+            n = training * file[KEY[metres]][0].size // len(bands)
+            # integers up to the one division: the same digits on every machine
+            mean = [float(s / n) if n else float("nan") for s in total]
+            var = [(n * q - s * s) / n**2 if n else float("nan") for s, q in zip(total, squares, strict=True)]
+            file[KEY[metres]].attrs["mean"] = mean
+            file[KEY[metres]].attrs["std"] = np.sqrt(var)
+        for key in measured[0][0]:
+            file[key].attrs["checksum"] = checksum([value for crc, _ in measured for value in crc[key]])
+        file.attrs.update(extra | {"slab_rows": slabs[0][1] - slabs[0][0], "complete": True})
+    with open(folder / FILE, "rb") as stream:
+        os.fsync(stream.fileno())  # the name must not reach the disk before the bytes do
+    os.replace(folder / FILE, path)
+    shutil.rmtree(folder)
+
+
+def bytes_needed(n, upsampling):
+    """Bytes of the pixels of a cube of n patches."""
+    return sum(2 * int(np.prod(shape)) for shape in layout(n, upsampling).values())
+
+
+def _moments(pixels):
+    """Sum and sum of squares per band, exact, of (patches, pixels, bands)."""
+    total, squares = 0, 0
+    for patch in pixels:
+        # products of 16 bit numbers, 14,400 of them: below 2**53, so float64 adds them exactly in any order
+        values = patch.T.astype(np.float64, order="C")
+        total = total + values.sum(1).astype(np.int64).astype(object)
+        squares = squares + np.einsum("bp,bp->b", values, values).astype(np.int64).astype(object)
+    return total, squares
+
+
+def _pwrite(file, array, offset):
+    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _entries(folder):
+    """Unit and rows of every whole line of the journals; a unit counts once."""
+    found = {}
+    for journal in folder.glob("journal-*.txt"):
+        for line in journal.read_text().splitlines():
+            if line.endswith(" written"):
+                unit, rows, _ = line.split()
+                found[unit] = int(rows)
+    return found.items()
