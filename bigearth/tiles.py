@@ -1,0 +1,290 @@
+"""Patches cut out of Sentinel-2 L2A products instead of read from the archive.
+
+A product is a SAFE folder of compact naming (``MTD_MSIL2A.xml``) or of the older one (``*_MTD_SAFL2A_*.xml``, possibly
+with several granules). The band files of each granule are opened one by one: GDAL's SENTINEL2 driver, which gives the
+same pixels, would merge the granules of an older product into one mosaic.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from osgeo import gdal
+
+from bigearth.errors import InputError
+from bigearth.sentinel2 import BANDS, BANDS_10M, GROUPS, PATCH_METRES, RESOLUTION, SIZE
+
+gdal.UseExceptions()
+
+_SOURCE = re.compile(r"(S2[A-D])_MSIL\d[AC]_(\d{8}T\d{6})_.*?_(T\d\d[A-Z]{3})(?:_|\b)")
+_NAME = re.compile(r"(S2[A-D])_MSIL2A_(\d{8}T\d{6})_")
+_DATATAKE = re.compile(r"G(S2[A-D])_(\d{8}T\d{6})_")
+_TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
+_BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+_GRID = max(RESOLUTION.values())  # a window of all bands starts on the grid of the coarsest
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One granule of a product: its name, processing baseline, and radiometric offset {band: digital numbers}."""
+
+    product: str
+    baseline: str
+    offset: dict
+    granule: Path
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is cut from a tile, in raster order: rows of the table, and upper left corners in pixels of 60 m."""
+
+    tile: Tile
+    rows: np.ndarray  # (n,) positions in the table
+    corners: np.ndarray  # (n, 2) column, row
+
+
+def find_tiles(folder):
+    """The tiles of all products in a folder.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Holds ``*.SAFE`` folders.
+
+    Returns
+    -------
+    dict
+        (mission, sensing time, tile id), such as ``("S2A", "20170613T101031", "T33UUP")``, to `Tile`.
+
+    Raises
+    ------
+    InputError
+        No product; one without readable metadata; two of the same tile and time.
+    """
+    folder = Path(folder)
+    products = sorted(path for path in folder.glob("*.SAFE") if path.is_dir())
+    if not products:
+        raise InputError(f"tiles {folder} holds no *.SAFE folder: give the folder of unpacked Sentinel-2 L2A products")
+    found = {}
+    for product in products:
+        for key, tile in _read_product(product).items():
+            if key in found:
+                raise InputError(
+                    f"{folder}: {found[key].product} and {tile.product} hold tile {key[2]} of {key[1]}: keep one"
+                )
+            found[key] = tile
+    return found
+
+
+def plan(folder, table):
+    """Find the tile and the window of every patch, and check all of them before anything is read.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Holds the products.
+    table : DataFrame [patch, x, y, epsg, tile_source]
+        Upper left corners in metres. ``tile_source`` names the product that a patch was cut from, of level 1C as in
+        the archive's JSON or of 2A; without this column the patch's own name has to (as in v2.0).
+
+    Returns
+    -------
+    list of Cut
+        Most patches first.
+
+    Raises
+    ------
+    InputError
+        A column or product is missing; a product is incomplete; a window is not on the 60 m grid, lies partly outside
+        its tile, or is in another projection.
+    """
+    lacking = {"patch", "x", "y", "epsg"}.difference(table.columns)
+    if lacking:
+        raise InputError(f"table of patches has no column {min(lacking)!r}: it needs patch, x, y, epsg, tile_source")
+    table, tiles = table.reset_index(drop=True), find_tiles(folder)
+    sources = table["tile_source"] if "tile_source" in table.columns else table["patch"]
+    key_of = {source: _key(source) for source in sources.unique()}
+    keys = sources.map(key_of)
+    absent = ~keys.isin(tiles)
+    if absent.any():
+        first = int(absent.to_numpy().argmax())
+        raise InputError(
+            f"tiles {folder}: {absent.sum()} patches have no product there; patch {table.patch[first]} needs tile "
+            f"{keys[first][2]}, {keys[first][0]}, sensed {keys[first][1]}: obtain it, or exclude the patches"
+        )
+    cuts = []
+    for key, rows in table.groupby(keys.to_numpy(), sort=False):
+        cuts.append(_check(tiles[key], rows, _open(tiles[key])))
+    return sorted(cuts, key=lambda cut: -len(cut.rows))
+
+
+def read_tile_patches(folder, table):
+    """Cut patches out of products, tile after tile, in raster order, each band opened once.
+
+    The radiometric offset of products from processing baseline 04.00 on is removed; what falls below 0 is set to 0.
+
+    Parameters
+    ----------
+    folder, table
+        As in `plan`.
+
+    Yields
+    ------
+    (int, dict)
+        Position of the patch in the table, and ``{10: (120, 120, 4), 20: (60, 60, 6), 60: (20, 20, 2)}``, uint16.
+    """
+    for cut in plan(folder, table):
+        yield from read_cut(cut)
+
+
+def read_cut(cut):
+    """As `read_tile_patches`, for one tile of a `plan`."""
+    datasets = _open(cut.tile)
+    groups = [
+        windows([datasets[band] for band in bands], cut.corners * (_GRID // metres), SIZE[metres])
+        for metres, bands in GROUPS.items()
+    ]
+    gdal.SetCacheMax(sum(_cache_bytes(dataset, SIZE[RESOLUTION[band]]) for band, dataset in datasets.items()))
+    offsets = {metres: np.array([cut.tile.offset[band] for band in bands]) for metres, bands in GROUPS.items()}
+    for row, *arrays in zip(cut.rows, *groups, strict=True):
+        patch = dict(zip(GROUPS, arrays, strict=True))
+        for metres, offset in offsets.items():
+            if offset.any():
+                patch[metres] = np.clip(patch[metres] + offset, 0, 65535).astype(np.uint16)
+        yield int(row), patch
+
+
+def windows(datasets, corners, size):
+    """Read square windows of the first band of each dataset.
+
+    Parameters
+    ----------
+    datasets : list of gdal.Dataset
+        Of one resolution.
+    corners : (n, 2) int array
+        Upper left pixels (column, row); in raster order every block is decoded once.
+    size : int
+        Pixels per side.
+
+    Yields
+    ------
+    (size, size, bands) uint16 array
+    """
+    bands = [dataset.GetRasterBand(1) for dataset in datasets]
+    for column, row in corners.tolist():
+        out = np.empty((size, size, len(bands)), np.uint16)
+        for i, band in enumerate(bands):
+            try:
+                band.ReadAsArray(column, row, size, size, buf_obj=out[..., i])
+            except RuntimeError:
+                path = datasets[i].GetDescription()
+                raise InputError(f"{path} is damaged near column {column}, row {row}: fetch it again") from None
+        yield out
+
+
+def radiometry(cuts):
+    """What was done to the values of a `plan`, to be recorded: {product: {"baseline", "offset"}}."""
+    return {cut.tile.product: {"baseline": cut.tile.baseline, "offset": cut.tile.offset} for cut in cuts}
+
+
+def _key(source):
+    match = _SOURCE.search(str(source))
+    if not match:
+        raise InputError(
+            f"{source!r} names no product (S2A_MSIL1C_<time>_..._T33UUP_...): add a column tile_source to the table"
+        )
+    return match.groups()
+
+
+def _read_product(product):
+    metadata = [*product.glob("MTD_MSIL2A.xml"), *product.glob("*_MTD_SAFL2A_*.xml")]
+    if not metadata:
+        raise InputError(f"{product} has no MTD_MSIL2A.xml: fetch the L2A product again, or remove it")
+    try:
+        root = ElementTree.parse(metadata[0]).getroot()
+    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        raise InputError(f"{metadata[0]} is not XML ({error}): fetch the product again") from None
+    datatake = next(root.iter("Datatake"), None)
+    identifier = "" if datatake is None else datatake.get("datatakeIdentifier", "")
+    match = _DATATAKE.match(identifier) or _NAME.match(product.name)
+    baseline = root.findtext(".//PROCESSING_BASELINE", "")
+    if not match or not re.fullmatch(r"\d\d\.\d\d", baseline):
+        raise InputError(f"{metadata[0]} lacks the datatake or the processing baseline: fetch the product again")
+    offset = _offset(root, baseline, metadata[0])
+    granules = {_TILE.search(path.name): path for path in sorted((product / "GRANULE").glob("*")) if path.is_dir()}
+    found = {
+        (*match.groups(), tile[1]): Tile(product.name, baseline, offset, path)
+        for tile, path in granules.items()
+        if tile
+    }
+    if not found:
+        raise InputError(f"{product} has no granule: fetch the product again")
+    return found
+
+
+def _offset(root, baseline, path):
+    values = {int(item.get("band_id")): int(float(item.text)) for item in root.iter("BOA_ADD_OFFSET")}
+    if not values and baseline < "04.00":
+        return dict.fromkeys(BANDS, 0)
+    offset = {_BAND_IDS[i]: value for i, value in values.items() if i < len(_BAND_IDS)}
+    lacking = [band for band in BANDS if band not in offset]
+    if lacking:
+        raise InputError(f"{path} (baseline {baseline}) has no BOA_ADD_OFFSET of {lacking[0]}: fetch the product again")
+    return {band: offset[band] for band in BANDS}
+
+
+def _open(tile):
+    """The twelve band files of a tile: {band: gdal.Dataset}, all of one place and projection."""
+    datasets = {}
+    for band, metres in RESOLUTION.items():
+        files = list(tile.granule.glob(f"IMG_DATA/R{metres}m/*_{band}_{metres}m.jp2"))
+        if len(files) != 1:
+            raise InputError(f"{tile.granule} has {len(files)} files of {band} at {metres} m, not 1: fetch it again")
+        try:
+            datasets[band] = gdal.Open(str(files[0]))
+        except RuntimeError as error:
+            raise InputError(f"{files[0]} cannot be read ({str(error).splitlines()[0]}): fetch it again") from None
+        if _place(datasets[band], metres) != _place(datasets[BANDS_10M[0]], 10):
+            raise InputError(f"{files[0]} covers another area than {BANDS_10M[0]}, or in other pixels: fetch it again")
+    return datasets
+
+
+def _place(dataset, metres):
+    """EPSG code, upper left corner and extent in m; None where the pixels are not `metres` wide."""
+    x, width, _, y, _, height = dataset.GetGeoTransform()
+    if (width, height) != (metres, -metres):
+        return None
+    reference = dataset.GetSpatialRef()
+    epsg = reference and reference.GetAuthorityCode(None)
+    return epsg and int(epsg), round(x), round(y), metres * dataset.RasterXSize, metres * dataset.RasterYSize
+
+
+def _check(tile, rows, datasets):
+    """The windows of a tile's patches as a `Cut`."""
+    epsg, left, top, width, height = _place(datasets[BANDS_10M[0]], 10)
+    column, row = rows.x.to_numpy() - left, top - rows.y.to_numpy()
+    outside = (column < 0) | (row < 0) | (column + PATCH_METRES > width) | (row + PATCH_METRES > height)
+    for wrong, what in (
+        (rows.epsg.to_numpy() != epsg, f"is not in the tile's projection, EPSG:{epsg}"),
+        (outside, f"does not lie wholly in its tile, {left} to {left + width} m east, {top - height} to {top} m north"),
+        ((column % _GRID != 0) | (row % _GRID != 0), f"does not start on the tile's {_GRID} m grid"),
+    ):
+        if wrong.any():
+            bad = rows.iloc[int(wrong.argmax())]
+            raise InputError(
+                f"patch {bad.patch} (x {bad.x}, y {bad.y}, EPSG:{bad.epsg}) {what} ({tile.product}): correct the "
+                f"coordinates, or exclude it"
+            )
+    corners = np.stack([column, row], axis=1).astype(int) // _GRID
+    order = np.lexsort(corners.T)  # by row, then column
+    return Cut(tile, rows.index.to_numpy()[order], corners[order])
+
+
+def _cache_bytes(dataset, size):
+    """Memory for the rows of blocks that windows of `size` lines touch at a time."""
+    width, height = dataset.GetRasterBand(1).GetBlockSize()
+    across = -(-dataset.RasterXSize // width) * width
+    lines = (-(-(size - 1) // height) + 1) * height
+    return 2 * across * lines + (1 << 20)
