@@ -16,20 +16,20 @@ TAILS = {
 def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
     """Play ``steps`` synchronous steps of ``workers`` workers.
 
-    Every worker computes for a random time; its gradients become ready bucket by bucket during its backward pass; bucket i
-    is summed when the last worker has it ready and bucket i - 1 is done; all begin the next step together.
+    Every worker computes for a random time; its gradients become ready bucket by bucket during its backward pass;
+    bucket i is summed when the last worker has it ready and bucket i - 1 is done; all begin the next step together.
 
     Parameters
     ----------
     workers, steps : int
     p : dict
-        From :func:`bigearth.step_model.parameters`; ``noise`` is the standard deviation of a step's compute time over its
-        mean.
+        From :func:`bigearth.step_model.parameters`; ``noise`` is the standard deviation of a step's compute
+        time over its mean.
     seed : int
     tail : {"normal", "exponential"}
         Distribution of the noise. The closed form assumes the first.
     per_bucket : bool
-        False: a worker is slow for a whole step, as the closed form assumes. True: the noise of its buckets is independent.
+        False: a worker is slow for a whole step, as the closed form assumes. True: its buckets' noise is independent.
 
     Returns
     -------
