@@ -244,8 +244,9 @@ def _index_v1(archive):
     index["split"] = index.patch.map(read_splits(splits)).astype(object) if splits.is_dir() else None
     index["split"] = index.split.where(index.split.notna(), None)
     for flag, name in FLAGS.items():
-        known = (archive / "lists" / name).exists()
-        index[flag] = index.patch.isin(read_names(archive / "lists" / name)) if known else pd.NA
+        path = archive / "lists" / name
+        # an archive may well have no patch under snow: its own list may be empty
+        index[flag] = index.patch.isin(path.read_text().split()) if path.exists() else pd.NA
         index[flag] = index[flag].astype("boolean")
     _check_labels(index.labels, index.patch, nomenclature.LABELS_43, archive)
     order = "patch folder labels split tile tile_source country date x y epsg snow cloud"

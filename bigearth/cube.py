@@ -165,6 +165,7 @@ def create(path, rows, labels, upsampling, attributes):
             plist.set_layout(h5py.h5d.CONTIGUOUS)
             plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            plist.set_obj_track_times(False)  # same input, same bytes
             space = h5py.h5s.create_simple(shape)
             h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, plist)
             file[key].attrs["unit"] = "digital number (reflectance x 10000)"

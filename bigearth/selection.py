@@ -48,7 +48,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     version = index.attrs["version"]
     own = 43 if version == 1 else 19
     nomenclature = nomenclature or own
-    classes = names.labels(nomenclature)
+    names.labels(nomenclature)  # an unknown number is an error now
     if nomenclature > own:
         raise InputError("nomenclature 43 is not in a v2.0 archive, whose patches carry 19 classes: give 19")
     record = {"archive_version": version, "patches": len(index), "exclude": {}, "nomenclature": nomenclature}
@@ -79,7 +79,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     )
     rows = rows.loc[order.sort_values(["split", "hash"]).index].reset_index(drop=True)
     record |= {name: int((rows.split == name).sum()) for name in SPLITS}
-    record |= {"rows": len(rows), "labels": int(rows.labels.map(len).sum()), "seed": seed, "classes": list(classes)}
+    record |= {"rows": len(rows), "labels": int(rows.labels.map(len).sum()), "seed": seed}
     return rows, record
 
 
