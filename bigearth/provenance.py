@@ -36,7 +36,13 @@ def collect(parameters, started, workers=1, gpus=0):
         "parameters": {name: _relative(value) for name, value in parameters.items()},
         "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": len(os.sched_getaffinity(0))},
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0)),
+            "nodes": int(os.environ.get("SLURM_JOB_NUM_NODES", 1)),
+            "gpu": _gpu() if gpus else None,
+        },
         "workers": workers,
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall, 1),
@@ -84,6 +90,15 @@ def _versions():
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _gpu():
+    """Model of this node's first GPU."""
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True).stdout.split("\n")[0].strip() or "GPU"
+    except OSError:
+        return "GPU"
 
 
 def _processor():

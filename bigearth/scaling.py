@@ -1,6 +1,5 @@
-"""What training runs measured: times of epochs and steps over workers, speed-up, efficiency, accuracy against batch."""
+"""Scaling over workers: measuring it, series of comparable runs, speed-up and efficiency."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -8,14 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bigearth import engines, predictions, scores
-from bigearth.errors import InputError
+from bigearth import engines
 
 # runs that differ in one of these are different experiments: never in one series
 GROUP = ["model", "cube", "precision", "machine", "optimizer"]
-PARTS = {"input_s": "input", "compute_s": "forward and backward", "allreduce_s": "communication not hidden"}
-HISTORY = {"epoch", "val_f1", "seconds", "images", "validation_seconds"}
-TIMINGS = {"epoch", "step", "rank", "step_s", *PARTS}
 
 
 def speedups(workers, seconds):
@@ -29,8 +24,8 @@ def speedups(workers, seconds):
     -------
     DataFrame
         ``speedup``, ``efficiency`` (speed-up over the ratio of workers) and ``karp_flatt``: the experimentally
-        determined serial fraction (Karp and Flatt 1990), below zero where the speed-up is more than linear; undefined at
-        the first point.
+        determined serial fraction (Karp and Flatt 1990), below zero where the speed-up is more than linear, undefined
+        at the first point.
     """
     seconds, ratio = np.asarray(seconds, float), np.asarray(workers, float) / np.asarray(workers, float)[0]
     speedup = seconds[0] / seconds
@@ -39,147 +34,6 @@ def speedups(workers, seconds):
     return pd.DataFrame(
         {"speedup": speedup, "efficiency": speedup / ratio, "karp_flatt": np.where(ratio > 1, serial, np.nan)}
     )
-
-
-def collect(workdir, runs=()):
-    """One row per training run, from its history, timings, provenance and predictions.
-
-    Parameters
-    ----------
-    workdir : Path
-        Runs are folders ``runs/<run>`` below it.
-    runs : sequence of str
-        Names; empty: all that are there.
-
-    Returns
-    -------
-    DataFrame
-        What was run; ``epoch_s``, the training time of an epoch (mean of the epochs after the first, which holds the
-        tracing of the graph); ``validation_s, startup_s, images_s, gpu_hours``; ``f1`` (``f1_split`` says of which
-        split); and ``flags``: what is wrong with the run, as text, empty where nothing is. ``attrs["left_out"]`` names
-        the runs that were found but not finished.
-
-    Raises
-    ------
-    InputError
-        A named run is missing or not finished, a file of it cannot be read, or there is no finished run at all.
-    """
-    folder = Path(workdir) / "runs"
-    there = sorted(path.name for path in folder.glob("*/") if path.is_dir())
-    finished = [name for name in there if (folder / name / "provenance.json").exists()]
-    if not runs and not finished:
-        raise InputError(f"runs: {folder} holds no finished run; run 03_training first, or set measure")
-    table = pd.DataFrame([_read(folder / run) for run in runs or finished])
-    table.attrs["left_out"] = [] if runs else sorted(set(there) - set(finished))
-    return table
-
-
-def _read(run):
-    record, history = _json(run / "provenance.json"), _csv(run / "history.csv", HISTORY)
-    p, workers, machine = record["parameters"], record["workers"], record["machine"]
-    seconds, first = history["seconds"], history["epoch"].iloc[0]
-    later = seconds[1:] if len(seconds) > 1 else seconds
-    flags = []
-    if len(history) < p["epochs"]:
-        flags.append(f"interrupted after {len(history)} of {p['epochs']} epochs")
-    if list(history["epoch"]) != list(range(first, first + len(history))):
-        flags.append("epochs missing in history.csv")
-    if len(seconds) == 1:
-        flags.append("one epoch: holds the tracing of the graph")
-    flags += gaps(run, workers)
-    split, f1 = _f1(run, history)
-    bands = p["bands"] if isinstance(p["bands"], str) else " ".join(p["bands"])
-    wall = record["wall_seconds"]
-    return {
-        "run": run.name,
-        "model": f"{bands}, width {p['width']}, blocks {'-'.join(str(n) for n in p['blocks'])}",
-        "cube": str(p["cube"]),
-        "precision": p["precision"],
-        "machine": machine.get("gpu") or machine["processor"],
-        "optimizer": f"{p['optimizer']}, {p['schedule']}",
-        "workers": workers,
-        "nodes": machine.get("nodes", 1),
-        "batch_size": p["batch_size"],
-        "global_batch": p["batch_size"] * workers,
-        "seed": p["seed"],
-        "epochs": len(history),
-        "images": int(history["images"].iloc[-1]),
-        "epoch_s": later.mean(),
-        "validation_s": history["validation_seconds"].mean(),
-        "startup_s": max(wall - seconds.sum() - history["validation_seconds"].sum(), 0.0) + (seconds[0] - later.mean()),
-        "total_s": wall,
-        "images_s": history["images"].iloc[-1] / later.mean(),
-        "gpu_hours": record["gpu_hours"],
-        "f1": f1,
-        "f1_split": split,
-        "flags": "; ".join(flags),
-    }
-
-
-def _f1(run, history):
-    """Micro F1 of the test split where there is one, else of the last validation."""
-    if (run / "predictions.h5").exists():
-        test = predictions.read_predictions(run / "predictions.h5").part("test")
-        if len(test.truth):
-            counts = scores.counts(test.truth, scores.decide(test.score))
-            return "test", float(scores.precision_recall_f1(counts, "micro")[2])
-    return "validation", float(history["val_f1"].iloc[-1])
-
-
-def gaps(run, workers):
-    """What is missing in a run's ``timings.csv``, as a list of remarks."""
-    path = Path(run) / "timings.csv"
-    if not path.exists():
-        return ["no timings.csv"]
-    timings = _csv(path, TIMINGS)
-    if timings.empty:
-        return ["timings.csv is empty"]
-    remarks = []
-    ranks = set(timings["rank"])
-    if ranks != set(range(workers)):
-        remarks.append(f"timings of ranks {sorted(ranks)} of {workers}")
-    elif timings.groupby(["epoch", "step"])["rank"].nunique().lt(workers).any():
-        remarks.append("timings with gaps: not every rank in every sampled step")
-    if timings[["step_s", *PARTS]].isna().any(axis=None):
-        remarks.append("timings with empty fields")
-    return remarks
-
-
-def parts(workdir, runs):
-    """Mean parts of a step per run, in seconds, without the first epoch where there are more.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        From :func:`collect`; runs without timings are left out (their flag says so).
-
-    Returns
-    -------
-    DataFrame
-        ``run, workers, nodes, input, forward and backward, communication not hidden, update, step``, and ``noise``: the
-        standard deviation over the mean of one rank's compute time.
-    """
-    rows = []
-    for run in runs.itertuples():
-        path = Path(workdir) / "runs" / run.run / "timings.csv"
-        timings = _csv(path, TIMINGS) if path.exists() else pd.DataFrame()
-        if timings.empty:
-            continue
-        if timings["epoch"].nunique() > 1:
-            timings = timings[timings["epoch"] > timings["epoch"].min()]
-        mean = timings[["step_s", *PARTS]].mean()
-        ranks = timings.groupby("rank")["compute_s"]
-        rows.append(
-            {"run": run.run, "workers": run.workers, "nodes": run.nodes}
-            | {title: mean[column] for column, title in PARTS.items()}
-            | {
-                "update": mean["step_s"] - mean[list(PARTS)].sum(),
-                "step": mean["step_s"],
-                "noise": (ranks.std() / ranks.mean()).mean(),
-            }
-        )
-    columns = ["run", "workers", "nodes", *PARTS.values(), "update", "step", "noise"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def series(runs):
@@ -191,14 +45,14 @@ def series(runs):
     Parameters
     ----------
     runs : DataFrame
-        From :func:`collect`.
+        From :func:`bigearth.measurements.collect`.
 
     Returns
     -------
     DataFrame
         One row per series and number of workers: ``series`` (text), ``scaling, workers, nodes, repeats, epoch_s,
-        deviation`` (over repeats)``, speedup, efficiency, karp_flatt, images_s, gpu_hours`` (of one epoch; where there is
-        no GPU, hours of a worker)``, f1, f1_sd, flags``.
+        deviation`` (over repeats)``, speedup, efficiency, karp_flatt, images_s, gpu_hours`` (of one epoch; without
+        GPUs, hours of a worker)``, f1, f1_sd, flags``.
     """
     tables = []
     for scaling, fixed in (("weak", "batch_size"), ("strong", "global_batch")):
@@ -270,8 +124,8 @@ def measure(counts, launcher, batch_size, watch=None, **training):
 def train(share, **parameters):
     """``bigearth.training.train``, imported where it runs, on a worker: the notebook needs no TensorFlow.
 
-    Without GPUs a worker keeps to the share of the cores that it has among the most workers: with all of them one worker
-    would be as fast as many, and nothing could be learnt.
+    Without GPUs a worker keeps to the share of the cores that it has among the most workers: with all of them one
+    worker would be as fast as many, and nothing could be learnt.
     """
     if not shutil.which("nvidia-smi") and share > 1:
         cores = sorted(os.sched_getaffinity(0))
@@ -283,24 +137,3 @@ def train(share, **parameters):
 
 def _join(*texts):
     return "; ".join(text for text in texts if text)
-
-
-def _json(path):
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: the run was not finished, or its name is not in runs") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: train the run again") from error
-
-
-def _csv(path, columns):
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: the run was not finished, or its name is not in runs") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise InputError(f"{path} cannot be read ({error}): train the run again") from error
-    if missing := columns - set(table.columns):
-        raise InputError(f"{path} lacks the columns {', '.join(sorted(missing))}: train the run again")
-    return table
