@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from bigearth.sentinel2 import BANDS_10M
 
@@ -121,3 +121,20 @@ def gallery(images, titles, columns=6, size=1.6):
         axis.imshow(image)
         axis.set_title(title, fontsize=9, fontweight="normal", wrap=True)
     return fig
+
+
+def short(names, width=40):
+    """Names cut to ``width`` characters, for axes."""
+    return [name if len(name) <= width else name[: width - 1].rstrip(" ,") + "…" for name in names]
+
+
+def interval(axis, x, table, **look):
+    """Points with error bars from columns ``value``, ``low`` and ``high``, as `scores.global_scores` returns them."""
+    # a bootstrap interval may miss the value itself where there are few patches
+    below, above = (table.value - table.low).clip(lower=0), (table.high - table.value).clip(lower=0)
+    axis.errorbar(x, table.value, [below, above], fmt="o", capsize=2, **look)
+
+
+def say(*sentences):
+    """Show sentences as one paragraph of text (Markdown)."""
+    display(Markdown(" ".join(sentence for sentence in sentences if sentence)))
