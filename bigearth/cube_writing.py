@@ -1,8 +1,8 @@
 """One file from many processes: rows written at their offsets, a journal of what is done, and the finishing.
 
-While it is written a cube lives in the folder ``<cube>.partial/``: ``cube.h5`` (complete in layout), ``plan.json`` and
-``rows.parquet`` (what it will hold), one journal a rank, and a lock. Only a finished file is renamed to the cube's
-path, so that an unfinished one is never mistaken for it. Killed processes lose what they did not journal, no more.
+While it is written a cube lives in the folder ``<cube>.partial/``: ``cube.h5`` (complete in layout), ``plan.json``
+(what it will hold), one journal a rank, and a lock. Only a finished file is renamed to the cube's path, so that an
+unfinished one is never mistaken for it. Killed processes lose what they did not journal, no more.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from bigearth.cube import SUPER, checksum, layout, open_cube, partial
 from bigearth.errors import InputError
 from bigearth.sentinel2 import GROUPS, KEY
 
-FILE, PLAN, ROWS, FAILED = "cube.h5", "plan.json", "rows.parquet", "failed"
+FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def finished(folder):
 
 @contextmanager
 def writer(folder, rank):
-    """Open the unfinished cube for this rank: a function ``write(unit, pieces)``.
+    """Open the unfinished cube for this rank: a function ``write(unit, pieces)``, which returns the number of rows.
 
     ``pieces`` is an iterable of (first row, arrays), arrays a dict of dataset name to rows. The unit is journaled when
     all of it is written.
@@ -90,6 +90,7 @@ def writer(folder, rank):
                 _pwrite(file, array, offset + first * size)
             rows += len(array)
         os.write(journal, f"{unit} {rows} written\n".encode())
+        return rows
 
     try:
         yield write
@@ -144,7 +145,7 @@ def measure(path, slabs, training):
     return crc, sums
 
 
-def finish(path, slabs, measured, training, extra):
+def finish(path, slabs, measured, training):
     """Put attributes, statistics and checksums into the written file, and give it its name.
 
     Parameters
@@ -157,8 +158,6 @@ def finish(path, slabs, measured, training, extra):
         What `measure` returned for consecutive parts of the slabs.
     training : int
         Number of training rows.
-    extra : dict
-        Further attributes of the file.
     """
     folder = partial(path)
     with h5py.File(folder / FILE, "r+") as file:
@@ -172,7 +171,7 @@ def finish(path, slabs, measured, training, extra):
             file[KEY[metres]].attrs["std"] = np.sqrt(var)
         for key in measured[0][0]:
             file[key].attrs["checksum"] = checksum([value for crc, _ in measured for value in crc[key]])
-        file.attrs.update(extra | {"slab_rows": slabs[0][1] - slabs[0][0], "complete": True})
+        file.attrs.update({"slab_rows": slabs[0][1] - slabs[0][0], "complete": True})
     with open(folder / FILE, "rb") as stream:
         os.fsync(stream.fileno())  # the name must not reach the disk before the bytes do
     os.replace(folder / FILE, path)

@@ -4,18 +4,22 @@ MPI only tells the ranks how many they are, hands out the plan and collects chec
 file (`cube_writing`), so that one rank, two or seventy-two, resumed or not, give the same cube.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 from osgeo import gdal
 
 from bigearth import cube_writing, distribution
+from bigearth import tiles as cutting
 from bigearth.archive import read_index, read_patch
 from bigearth.cube import SUPER, UPSAMPLINGS, create, partial
 from bigearth.errors import InputError
@@ -23,6 +27,7 @@ from bigearth.nomenclature import labels
 from bigearth.paths import resolve
 from bigearth.selection import select
 from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
+from bigearth.superresolution import bilinear
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
 _LEAST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
@@ -67,34 +72,19 @@ def write_cube(
     path = resolve(cube)
     folder = partial(path)
     with ExitStack() as stack:
-        plan, error = None, None
-        if rank == 0:
-            try:
-                chosen = {"exclude": exclude, "splits": splits, "nomenclature": nomenclature, "seed": seed}
-                plan = _prepare(stack, path, resolve(archive), resolve(workdir), upsampling, tiles, chosen)
-            except Exception as raised:  # the other ranks wait for the plan: they get the error instead
-                error = raised
-        plan, error = comm.bcast((plan, error)) if comm else (plan, error)
-        if error:
-            raise error
-        rows = pd.read_parquet(folder / cube_writing.ROWS)
+        chosen = {"exclude": exclude, "splits": splits, "nomenclature": nomenclature, "seed": seed}
+        arguments = stack, path, resolve(archive), resolve(workdir), upsampling, tiles, chosen
+        plan = _together(comm, folder, _prepare if rank == 0 else _nothing, *arguments)
+        plan = comm.bcast(plan) if comm else plan
         started = time.perf_counter()
-        n, error = 0, None
-        try:
-            n = _write_share(folder, plan, rows, rank, size)
-        except Exception as raised:
-            error = raised
-            (folder / cube_writing.FAILED).touch()  # the others stop after the slab they are at
-        _agree(comm, rank, error, folder, plan["rows"])
+        n = _together(comm, folder, _write_share, folder, plan, rank, size)
         seconds = time.perf_counter() - started
         slabs = [(first, min(first + plan["slab"], plan["rows"])) for first in range(0, plan["rows"], plan["slab"])]
         share = [slabs[i] for i in np.array_split(np.arange(len(slabs)), size)[rank]]
-        measured = cube_writing.measure(folder / cube_writing.FILE, share, plan["training"])
+        measured = _together(comm, folder, cube_writing.measure, folder / cube_writing.FILE, share, plan["training"])
         measured = comm.gather(measured) if comm else [measured]
-        if rank == 0:
-            cube_writing.finish(path, slabs, measured, plan["training"], plan["attributes"])
-        if comm:
-            comm.barrier()
+        finish = cube_writing.finish if rank == 0 else _nothing
+        _together(comm, folder, finish, path, slabs, measured, plan["training"])
     return {"rank": rank, "ranks": size, "patches": n, "seconds": seconds, "rows": plan["rows"]}
 
 
@@ -104,9 +94,21 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, chosen):
         raise InputError(f"upsampling {upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
     index = read_index(archive, workdir)
     rows, record = select(index, **chosen)
-    stack.enter_context(cube_writing.locked(partial(path)))
+    cuts = cutting.plan(resolve(tiles), rows) if tiles else []
     folder = partial(path)
+    stack.enter_context(cube_writing.locked(folder))
     n = len(rows)
+    identity = pd.util.hash_pandas_object(rows[["patch", "split", "folder"]], index=False).to_numpy()
+    miniature = index.attrs["miniature"]
+    attributes = {
+        "seed": record["seed"],
+        "source": f"{'miniature archive' if miniature else 'BigEarthNet'} v{record['archive_version']}.0",
+        "miniature": miniature,
+        "selection": json.dumps(record),
+    }
+    if tiles:
+        attributes["source"] = f"Sentinel-2 L2A products, patches of {attributes['source']}"
+        attributes["radiometry"] = json.dumps(cutting.radiometry(cuts))
     plan = {
         "rows": n,
         "training": record["train"],
@@ -115,67 +117,59 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, chosen):
         "tiles": str(tiles and resolve(tiles)),
         "upsampling": upsampling,
         "key": index.attrs["key"],
-        "digest": hashlib.sha256(rows.drop(columns=["snow", "cloud"]).to_json().encode()).hexdigest(),
-        "attributes": {
-            "seed": record["seed"],
-            "source": _source(record["archive_version"], index.attrs["miniature"], tiles),
-            "miniature": index.attrs["miniature"],
-            "selection": json.dumps(record),
-        },
+        "digest": hashlib.sha256(identity.tobytes()).hexdigest(),
+        "attributes": attributes,
     }
     described = json.dumps(plan)
     begun = folder / cube_writing.PLAN
-    if not begun.exists() or begun.read_text() != described:
+    if begun.exists() and begun.read_text() == described:
+        written = (folder / cube_writing.FILE).stat().st_blocks * 512
+        _check_space(path, cube_writing.bytes_needed(n, upsampling) - written)
+    else:
         # nothing to resume: what lies here is of other parameters, or was killed before its plan was complete
         for file in folder.iterdir():
             if file.name != "lock":
                 file.unlink()
         _check_space(path, cube_writing.bytes_needed(n, upsampling))
-        create(folder / cube_writing.FILE, rows, labels(record["nomenclature"]), upsampling, plan["attributes"])
-        rows.to_parquet(folder / cube_writing.ROWS)
+        create(folder / cube_writing.FILE, rows, labels(record["nomenclature"]), upsampling, attributes)
         (folder / "plan.new").write_text(described)
         (folder / "plan.new").replace(begun)
-    else:
-        written = (folder / cube_writing.FILE).stat().st_blocks * 512
-        _check_space(path, cube_writing.bytes_needed(n, upsampling) - written)
     (folder / cube_writing.FAILED).unlink(missing_ok=True)
-    return plan | {"finished": cube_writing.finished(folder)}
+    return plan | {"folders": rows.folder.tolist(), "cuts": cuts, "finished": cube_writing.finished(folder)}
 
 
-def _source(version, miniature, tiles):
-    archive = f"{'miniature archive' if miniature else 'BigEarthNet'} v{version}.0"
-    return f"Sentinel-2 L2A products, patches of {archive}" if tiles else archive
-
-
-def _write_share(folder, plan, rows, rank, size):
+def _write_share(folder, plan, rank, size):
     """Write this rank's units of work; how many patches that were."""
     n = 0
+    share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
     with cube_writing.writer(folder, rank) as write:
-        for unit, pieces, count in _share(plan, rows, rank, size):
+        for unit, pieces in share:
+            n += write(unit, ((first, _datasets(native, plan["upsampling"])) for first, native in pieces))
             if (folder / cube_writing.FAILED).exists():
                 break
-            if unit not in plan["finished"]:
-                write(unit, pieces)
-                n += count
     return n
 
 
-def _share(plan, rows, rank, size):
-    """Units of work of a rank: name, pieces (first row, arrays), patches. Slabs of rows, or whole tiles."""
-    if plan["tiles"]:
-        from bigearth import tiles
+def _share_of_slabs(plan, rank, size):
+    """Units of work of a rank, from the archive: consecutive slabs of rows."""
+    folders = [os.path.join(plan["archive"], folder) for folder in plan["folders"]]
+    for first in np.array_split(np.arange(0, len(folders), plan["slab"]), size)[rank].tolist():
+        unit = f"slab-{first}"
+        if unit not in plan["finished"]:
+            yield unit, [(first, _read(folders[first : first + plan["slab"]]))]
 
-        groups = list(rows.groupby("tile_source"))
-        mine = distribution.longest_first([len(group) for _, group in groups], size)[rank]
-        for source, group in (groups[i] for i in mine):
-            patches = tiles.read_tile_patches(plan["tiles"], group)
-            yield source, ((row, _datasets({m: a[None] for m, a in p.items()}, plan)) for row, p in patches), len(group)
-    else:
-        folders = [os.path.join(plan["archive"], folder) for folder in rows.folder]
-        firsts = np.array_split(np.arange(0, plan["rows"], plan["slab"]), size)[rank]
-        for first in firsts.tolist():
-            last = min(first + plan["slab"], plan["rows"])
-            yield str(first), ((first, _datasets(_read(folders[first:last]), plan)) for _ in range(1)), last - first
+
+def _share_of_tiles(plan, rank, size):
+    """Units of work of a rank, from products: runs of patches of whole tiles, in raster order, scattered over rows."""
+    for i in distribution.longest_first([len(cut.rows) for cut in plan["cuts"]], size)[rank]:
+        cut = plan["cuts"][i]
+        units = [f"{cut.tile.granule.name}-{first}" for first in range(0, len(cut.rows), plan["slab"])]
+        done = next((k for k, unit in enumerate(units) if unit not in plan["finished"]), len(units))
+        first = done * plan["slab"]
+        patches = cutting.read_cut(replace(cut, rows=cut.rows[first:], corners=cut.corners[first:]))
+        patches = ((row, {metres: array[None] for metres, array in patch.items()}) for row, patch in patches)
+        for unit in units[done:]:
+            yield unit, islice(patches, plan["slab"])
 
 
 def _read(folders):
@@ -187,35 +181,42 @@ def _read(folders):
     return slab
 
 
-def _datasets(native, plan):
+def _datasets(native, upsampling):
     """What is written for native bands: dataset name to rows."""
     arrays = {KEY[metres]: array for metres, array in native.items()}
-    if plan["upsampling"] == "none":
+    if upsampling == "none":
         return arrays
-    from bigearth import superresolution
-
-    if plan["upsampling"] == "bilinear":
-        upsampled = {m: a if m == 10 else superresolution.bilinear(a, SIZE[10]) for m, a in native.items()}
-    else:
-        upsampled = superresolution.dsen2(native)
+    upsampled = {m: array if m == 10 else bilinear(array, SIZE[10]) for m, array in native.items()}
     joined = np.empty((*native[10].shape[:3], len(BANDS)), np.uint16)
     for metres, bands in GROUPS.items():
         joined[..., [BANDS.index(band) for band in bands]] = upsampled[metres]
     return arrays | {SUPER: joined}
 
 
-def _agree(comm, rank, error, folder, total):
-    """Raise on every rank where one failed; nobody is left waiting."""
-    if isinstance(error, OSError):
-        done = cube_writing.progress(folder.with_suffix(""))[0]
-        error = InputError(
-            f"{folder}: {error.strerror}; {done:,} of {total:,} rows are written and kept: free space, then run again"
-        )
-    errors = comm.allgather(error and f"rank {rank}: {error}") if comm else []
-    if error:
+def _together(comm, folder, function, *arguments):
+    """Call a function on every rank; where it fails on one, raise on all: nobody is left waiting."""
+    result, error, message = None, None, None
+    try:
+        result = function(*arguments)
+    except Exception as raised:
+        error, message = raised, str(raised)
+        if isinstance(raised, OSError) and raised.errno == errno.ENOSPC:
+            done, rows = cube_writing.progress(folder.with_suffix(""))
+            message = f"{folder}: no space left; {done:,} of {rows:,} rows are kept: free some, then run again"
+            error = InputError(message)
+        if function is _write_share:
+            (folder / cube_writing.FAILED).touch()  # the others stop after the slab they are at
+    messages = comm.allgather(message) if comm else [message]
+    if error and not isinstance(error, InputError):
         raise error
-    if any(errors):
-        raise InputError(next(filter(None, errors)))
+    for rank, message in enumerate(messages):
+        if message is not None:
+            raise InputError(message if function in (_prepare, _nothing) or not comm else f"rank {rank}: {message}")
+    return result
+
+
+def _nothing(*_):
+    """What the other ranks do while rank 0 plans or finishes."""
 
 
 def _check_space(path, needed):
