@@ -116,7 +116,7 @@ def plan(folder, table):
         )
     cuts = []
     for key, rows in table.groupby(keys.to_numpy(), sort=False):
-        cuts.append(_check(tiles[key], rows, _open(tiles[key])))
+        cuts.append(_check(tiles[key], rows, open_bands(tiles[key])))
     return sorted(cuts, key=lambda cut: -len(cut.rows))
 
 
@@ -141,47 +141,59 @@ def read_tile_patches(folder, table):
 
 def read_cut(cut):
     """As `read_tile_patches`, for one tile of a `plan`."""
-    datasets = _open(cut.tile)
-    groups = [
-        windows([datasets[band] for band in bands], cut.corners * (_GRID // metres), SIZE[metres])
-        for metres, bands in GROUPS.items()
-    ]
-    gdal.SetCacheMax(sum(_cache_bytes(dataset, SIZE[RESOLUTION[band]]) for band, dataset in datasets.items()))
-    offsets = {metres: np.array([cut.tile.offset[band] for band in bands]) for metres, bands in GROUPS.items()}
-    for row, *arrays in zip(cut.rows, *groups, strict=True):
-        patch = dict(zip(GROUPS, arrays, strict=True))
-        for metres, offset in offsets.items():
-            if offset.any():
-                patch[metres] = np.clip(patch[metres] + offset, 0, 65535).astype(np.uint16)
-        yield int(row), patch
+    datasets = open_bands(cut.tile)
+    gdal.SetCacheMax(sum(_cache_bytes(band, SIZE[m]) for m, bands in datasets.items() for band in bands))
+    for row, corner in zip(cut.rows.tolist(), cut.corners, strict=True):
+        corners = {m: (corner * (_GRID // m)).tolist() for m in GROUPS}
+        yield row, {m: read_window(cut.tile, datasets, m, *corners[m], SIZE[m], SIZE[m]) for m in GROUPS}
 
 
-def windows(datasets, corners, size):
-    """Read square windows of the first band of each dataset.
+def open_bands(tile):
+    """The twelve band files of a tile: {metres: list of gdal.Dataset}, checked to be of one place and projection."""
+    datasets = {}
+    for metres, bands in GROUPS.items():
+        datasets[metres] = []
+        for band in bands:
+            files = list(tile.granule.glob(f"IMG_DATA/R{metres}m/*_{band}_{metres}m.jp2"))
+            if len(files) != 1:
+                raise InputError(
+                    f"{tile.granule} has {len(files)} files of {band} at {metres} m, not 1: fetch it again"
+                )
+            try:
+                datasets[metres].append(gdal.Open(str(files[0])))
+            except RuntimeError as error:
+                raise InputError(f"{files[0]} cannot be read ({str(error).splitlines()[0]}): fetch it again") from None
+            if _place(datasets[metres][-1], metres) != _place(datasets[10][0], 10):
+                raise InputError(
+                    f"{files[0]} covers another area than {BANDS_10M[0]}, or in other pixels: fetch it again"
+                )
+    return datasets
+
+
+def read_window(tile, datasets, metres, column, row, width, height):
+    """The bands of one resolution in a window of a tile, its radiometric offset removed.
 
     Parameters
     ----------
-    datasets : list of gdal.Dataset
-        Of one resolution.
-    corners : (n, 2) int array
-        Upper left pixels (column, row); in raster order every block is decoded once.
-    size : int
-        Pixels per side.
+    tile : Tile
+    datasets : dict
+        {metres: list of gdal.Dataset}, see `open_bands`.
+    metres, column, row, width, height : int
+        Resolution, and the window in pixels of it.
 
-    Yields
-    ------
-    (size, size, bands) uint16 array
+    Returns
+    -------
+    (height, width, bands) uint16 array
     """
-    bands = [dataset.GetRasterBand(1) for dataset in datasets]
-    for column, row in corners.tolist():
-        out = np.empty((size, size, len(bands)), np.uint16)
-        for i, band in enumerate(bands):
-            try:
-                band.ReadAsArray(column, row, size, size, buf_obj=out[..., i])
-            except RuntimeError:
-                path = datasets[i].GetDescription()
-                raise InputError(f"{path} is damaged near column {column}, row {row}: fetch it again") from None
-        yield out
+    out = np.empty((height, width, len(datasets[metres])), np.uint16)
+    for i, dataset in enumerate(datasets[metres]):
+        try:
+            dataset.GetRasterBand(1).ReadAsArray(column, row, width, height, buf_obj=out[..., i])
+        except RuntimeError:
+            path = dataset.GetDescription()
+            raise InputError(f"{path} is damaged near column {column}, row {row}: fetch it again") from None
+    offset = [tile.offset[band] for band in GROUPS[metres]]
+    return np.clip(out + np.int32(offset), 0, 65535).astype(np.uint16) if any(offset) else out
 
 
 def radiometry(cuts):
@@ -235,22 +247,6 @@ def _offset(root, baseline, path):
     return {band: offset[band] for band in BANDS}
 
 
-def _open(tile):
-    """The twelve band files of a tile: {band: gdal.Dataset}, all of one place and projection."""
-    datasets = {}
-    for band, metres in RESOLUTION.items():
-        files = list(tile.granule.glob(f"IMG_DATA/R{metres}m/*_{band}_{metres}m.jp2"))
-        if len(files) != 1:
-            raise InputError(f"{tile.granule} has {len(files)} files of {band} at {metres} m, not 1: fetch it again")
-        try:
-            datasets[band] = gdal.Open(str(files[0]))
-        except RuntimeError as error:
-            raise InputError(f"{files[0]} cannot be read ({str(error).splitlines()[0]}): fetch it again") from None
-        if _place(datasets[band], metres) != _place(datasets[BANDS_10M[0]], 10):
-            raise InputError(f"{files[0]} covers another area than {BANDS_10M[0]}, or in other pixels: fetch it again")
-    return datasets
-
-
 def _place(dataset, metres):
     """EPSG code, upper left corner and extent in m; None where the pixels are not `metres` wide."""
     x, width, _, y, _, height = dataset.GetGeoTransform()
@@ -263,7 +259,7 @@ def _place(dataset, metres):
 
 def _check(tile, rows, datasets):
     """The windows of a tile's patches as a `Cut`."""
-    epsg, left, top, width, height = _place(datasets[BANDS_10M[0]], 10)
+    epsg, left, top, width, height = _place(datasets[10][0], 10)
     column, row = rows.x.to_numpy() - left, top - rows.y.to_numpy()
     outside = (column < 0) | (row < 0) | (column + PATCH_METRES > width) | (row + PATCH_METRES > height)
     for wrong, what in (
