@@ -35,9 +35,9 @@ def _run(options):
 
         return doctor.main()
     if options.command == "check":
-        from bigearth import cube
+        from bigearth import verification
 
-        for line in cube.check(options.cube, options.archive):
+        for line in verification.check(options.cube, options.archive):
             print(line)
         return 0
     if options.command == "site":

@@ -18,15 +18,14 @@ from tqdm import tqdm
 
 from bigearth import nomenclature
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS, PATCH_METRES, SIZE
+from bigearth.lists import FLAGS, SPLIT_FILES, read_splits
+from bigearth.metadata import read_metadata
+from bigearth.sentinel2 import BANDS, GROUPS, SIZE
 
 gdal.UseExceptions()
 
 MARKER = "MINIATURE"  # a generated archive holds a file of this name
-FLAGS = {"snow": "patches_with_seasonal_snow.csv", "cloud": "patches_with_cloud_and_shadow.csv"}
-SPLIT_FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
 _PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
-_DATE = re.compile(r"_(\d{8})T")
 _TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
 _READERS = 16  # threads: on a parallel file system opening a file is waiting, not work
 
@@ -116,6 +115,7 @@ def read_index(archive, workdir):
         if index.attrs.get("key") == key:
             return index.assign(labels=index.labels.map(list))
     index = _index_v1(archive) if version == 1 else _index_v2(archive)
+    _check_labels(index.labels, index.patch, nomenclature.labels(43 if version == 1 else 19), archive)
     twice = index.patch[index.patch.duplicated()]
     if len(twice):
         raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
@@ -146,75 +146,6 @@ def archive_version(archive):
         f"archive {archive} holds neither v1.0 patch folders (S2A_MSIL2A_...) nor v2.0's metadata.parquet: "
         f"give the folder that does"
     )
-
-
-def read_names(path):
-    """Patch names of a list: one a line, or the first column of a CSV.
-
-    Raises
-    ------
-    InputError
-        The file is missing or names nothing.
-    """
-    try:
-        lines = Path(path).read_text().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"list {path} cannot be read ({error}): give a CSV of patch names") from None
-    names = [line.split(",", 1)[0].strip() for line in lines]
-    names = [name for name in names if name]
-    if not names:
-        raise InputError(f"list {path} names no patch: remove it from the parameters, or restore it")
-    return names
-
-
-def read_splits(folder):
-    """Split of every patch that ``train.csv``, ``val.csv`` and ``test.csv`` of a folder name.
-
-    Returns
-    -------
-    dict
-        Patch name to "train", "validation" or "test".
-    """
-    split = {}
-    for name, file in SPLIT_FILES.items():
-        for patch in read_names(Path(folder) / file):
-            if split.setdefault(patch, name) != name:
-                raise InputError(f"{folder}: {patch} is in {name} and in {split[patch]}: a patch has one split")
-    return split
-
-
-def read_metadata(path):
-    """v2.0's ``metadata.parquet`` as an index (see `read_index`), whether or not the patches are there."""
-    table = pd.read_parquet(path)
-    try:
-        patch = table["patch_id"]
-        parts = patch.str.extract(r"^(?P<tile_source>.+_(?P<tile>T\d\d[A-Z]{3}))_(?P<column>\d+)_(?P<row>\d+)$")
-        unreadable = patch[parts.tile.isna()]
-        if len(unreadable):
-            raise InputError(f"{path}: {unreadable.iloc[0]} is not a v2.0 patch name: restore the file")
-        labels = [list(values) for values in table["labels"]]
-        _check_labels(labels, patch, nomenclature.LABELS_19, path)
-        corners = pd.DataFrame({tile: _tile_corner(tile) for tile in parts.tile.unique()}, index=["epsg", "x", "y"]).T
-        corners = corners.loc[parts.tile].reset_index(drop=True)
-        return pd.DataFrame(
-            {
-                "patch": patch.astype(str),
-                "folder": "BigEarthNet-S2/" + parts.tile_source + "/" + patch,
-                "labels": labels,
-                "split": table["split"].astype(object),
-                "tile": parts.tile,
-                "tile_source": parts.tile_source,
-                "country": table["country"],
-                "date": pd.to_datetime(parts.tile_source.str.extract(_DATE)[0]),
-                "x": corners.x + PATCH_METRES * parts.column.astype(int),
-                "y": corners.y - PATCH_METRES * parts.row.astype(int),
-                "epsg": corners.epsg,
-                "snow": table["contains_seasonal_snow"].astype("boolean"),
-                "cloud": table["contains_cloud_or_shadow"].astype("boolean"),
-            }
-        )
-    except KeyError as error:
-        raise InputError(f"{path} has no column {error}: restore it, it belongs to BigEarthNet v2.0") from None
 
 
 def _index_v2(archive):
@@ -248,7 +179,6 @@ def _index_v1(archive):
         # an archive may well have no patch under snow: its own list may be empty
         index[flag] = index.patch.isin(path.read_text().split()) if path.exists() else pd.NA
         index[flag] = index[flag].astype("boolean")
-    _check_labels(index.labels, index.patch, nomenclature.LABELS_43, archive)
     order = "patch folder labels split tile tile_source country date x y epsg snow cloud"
     return index.assign(country=None)[order.split()]
 
@@ -303,19 +233,3 @@ def _in_parallel(function, folders):
             results += block
             bar.update(len(block))
     return results
-
-
-def _tile_corner(tile):
-    """EPSG code and upper left corner (m) of a Sentinel-2 tile of the northern hemisphere, from its MGRS name."""
-    zone, band, column, row = int(tile[1:3]), tile[3], tile[4], tile[5]
-    letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-    if band < "N":
-        raise InputError(f"tile {tile} lies south of the equator, BigEarthNet's do not")
-    east = letters.index(column) - 8 * ((zone - 1) % 3) + 1
-    north = (letters.index(row) - 5 * ((zone + 1) % 2)) % 20
-    # rows repeat every 2000 km; the latitude band says which: its southern edge is 8 degrees a letter from N
-    south = (letters.index(band) - letters.index("N")) * 8 * 110.6 / 100
-    while north + 1 < south:
-        north += 20
-    # tiles start on the 60 m grid, at or beyond the corner of their 100 km square
-    return 32600 + zone, east * 100_000 // 60 * 60, -(-(north + 1) * 100_000 // 60) * 60

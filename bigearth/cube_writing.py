@@ -7,6 +7,7 @@ unfinished one is never mistaken for it. Killed processes lose what they did not
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import zlib
@@ -17,7 +18,7 @@ import numpy as np
 
 from bigearth.cube import SUPER, checksum, layout, open_cube, partial
 from bigearth.errors import InputError
-from bigearth.sentinel2 import GROUPS, KEY
+from bigearth.sentinel2 import GROUPS, KEY, SIZE
 
 FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
 
@@ -145,6 +146,27 @@ def measure(path, slabs, training):
     return crc, sums
 
 
+def statistics(sums, training):
+    """Mean and standard deviation per band of the training rows: resolution to two lists.
+
+    Parameters
+    ----------
+    sums : list of dict
+        As `measure` returns them, for all slabs together.
+    training : int
+        Number of training rows; without any the statistics are NaN.
+    """
+    result = {}
+    for metres, size in SIZE.items():
+        n = training * size * size
+        total, squares = (sum(part[metres][i] for part in sums) for i in range(2))
+        # integers up to the one division: the same digits, however the rows were dealt
+        mean = [s / n if n else math.nan for s in total]
+        std = [math.sqrt((n * q - s * s) / n**2) if n else math.nan for s, q in zip(total, squares, strict=True)]
+        result[metres] = mean, std
+    return result
+
+
 def finish(path, slabs, measured, training):
     """Put attributes, statistics and checksums into the written file, and give it its name.
 
@@ -161,14 +183,9 @@ def finish(path, slabs, measured, training):
     """
     folder = partial(path)
     with h5py.File(folder / FILE, "r+") as file:
-        for metres, bands in GROUPS.items():
-            total, squares = (sum(sums[metres][i] for _, sums in measured) for i in range(2))
-            n = training * file[KEY[metres]][0].size // len(bands)
-            # integers up to the one division: the same digits on every machine
-            mean = [float(s / n) if n else float("nan") for s in total]
-            var = [(n * q - s * s) / n**2 if n else float("nan") for s, q in zip(total, squares, strict=True)]
+        for metres, (mean, std) in statistics([sums for _, sums in measured], training).items():
             file[KEY[metres]].attrs["mean"] = mean
-            file[KEY[metres]].attrs["std"] = np.sqrt(var)
+            file[KEY[metres]].attrs["std"] = std
         for key in measured[0][0]:
             file[key].attrs["checksum"] = checksum([value for crc, _ in measured for value in crc[key]])
         file.attrs.update({"slab_rows": slabs[0][1] - slabs[0][0], "complete": True})

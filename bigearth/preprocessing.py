@@ -144,7 +144,7 @@ def _write_share(folder, plan, rank, size):
     share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
     with cube_writing.writer(folder, rank) as write:
         for unit, pieces in share:
-            n += write(unit, ((first, _datasets(native, plan["upsampling"])) for first, native in pieces))
+            n += write(unit, ((first, datasets(native, plan["upsampling"])) for first, native in pieces))
             if (folder / cube_writing.FAILED).exists():
                 break
     return n
@@ -181,8 +181,8 @@ def _read(folders):
     return slab
 
 
-def _datasets(native, upsampling):
-    """What is written for native bands: dataset name to rows."""
+def datasets(native, upsampling):
+    """What the cube holds of native bands, resolution to (n, size, size, bands): dataset name to rows."""
     arrays = {KEY[metres]: array for metres, array in native.items()}
     if upsampling == "none":
         return arrays

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from bigearth import nomenclature as names
-from bigearth.archive import read_names, read_splits
 from bigearth.cube import SPLITS
 from bigearth.errors import InputError
+from bigearth.lists import read_names, read_splits
 from bigearth.paths import resolve
 
 CUTS = 0.6, 0.8  # of a random split: training below the first, test above the second

@@ -1,0 +1,111 @@
+"""Is a cube what it says it is? Shapes, types, attributes, label sums, checksums, and rows against the archive."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from bigearth.archive import archive_version, read_patch
+from bigearth.cube import SPLITS, checksum, layout, open_cube
+from bigearth.cube_writing import measure, statistics
+from bigearth.errors import InputError
+from bigearth.paths import resolve
+from bigearth.preprocessing import datasets
+from bigearth.sentinel2 import KEY
+
+_SAMPLE = 200  # rows compared with the archive
+
+
+def check(path, archive=None):
+    """Verify a cube; every byte of it is read once.
+
+    Parameters
+    ----------
+    path : Path or str
+    archive : Path or str, optional
+        Where the patches came from: a random sample of rows is compared with its files.
+
+    Returns
+    -------
+    list of str
+        One line for each thing that was found right, or that could not be looked at.
+
+    Raises
+    ------
+    InputError
+        The first thing that is wrong.
+    """
+    path = resolve(path)
+    cube = open_cube(path)
+    with h5py.File(path) as file:
+        n = len(file["classes"])
+        found = [f"{path}: {n:,} patches, {len(cube.labels)} classes, {cube.source}"]
+        expected = layout(n, cube.upsampling)
+        shapes = {key: file[key].shape for key in expected if key in file}
+        _same(path, shapes, expected, "shapes")
+        _same(path, {key: str(file[key].dtype) for key in expected}, dict.fromkeys(expected, "uint16"), "types")
+        found.append("shapes and types of the pixels are right")
+        found += _check_labels(path, file)
+        if "patch" not in file:
+            return found + ["no patch names, splits or checksums: a published file, nothing more to compare"]
+        found += _check_names(path, file)
+        found += _check_bytes(path, file, cube, n)
+    if archive:
+        found += _check_rows(path, cube, resolve(archive))
+    return found
+
+
+def _check_labels(path, file):
+    classes = file["classes"][:]
+    if classes.max() > 1 or not classes.any(1).all():
+        raise InputError(f"cube {path}: classes is not 0 and 1 with a label in every row: write the cube again")
+    if "label_sums" in file["classes"].attrs:
+        _same(path, classes.sum(0).tolist(), file["classes"].attrs["label_sums"].tolist(), "label sums")
+    return [f"{classes.sum():,} labels, {classes.sum() / len(classes):.2f} a patch, as recorded"]
+
+
+def _check_names(path, file):
+    split, names = file["split"][:], file["patch"][:]
+    if (np.diff(split.astype(int)) < 0).any() or split.max() >= len(SPLITS):
+        raise InputError(f"cube {path}: rows are not in the order of splits: write the cube again")
+    if len(np.unique(names)) < len(names):
+        raise InputError(f"cube {path}: patch names are not unique: write the cube again")
+    counts = dict(zip(SPLITS, np.bincount(split, minlength=len(SPLITS)).tolist(), strict=True))
+    record = json.loads(file.attrs["selection"])
+    _same(path, counts, {name: record[name] for name in SPLITS}, "split sizes")
+    return ["patch names are unique; " + ", ".join(f"{name} {count:,}" for name, count in counts.items())]
+
+
+def _check_bytes(path, file, cube, n):
+    rows = int(file.attrs["slab_rows"])
+    training = len(cube.rows["train"])
+    slabs = [(first, min(first + rows, n)) for first in range(0, n, rows)]
+    crc, sums = measure(path, slabs, training)
+    _same(path, {k: checksum(v) for k, v in crc.items()}, {k: file[k].attrs["checksum"] for k in crc}, "checksums")
+    for metres, (mean, std) in statistics([sums], training).items():
+        recorded = [file[KEY[metres]].attrs[name].tolist() for name in ("mean", "std")]
+        if training:
+            _same(path, [mean, std], recorded, f"statistics of {KEY[metres]}")
+    return ["checksums and statistics are as recorded: " + ", ".join(f"{k} {file[k].attrs['checksum']}" for k in crc)]
+
+
+def _check_rows(path, cube, archive):
+    version = archive_version(archive)
+    if json.loads(cube.attributes["selection"])["archive_version"] != version:
+        raise InputError(f"archive {archive} is v{version}.0, {path} was made from another: give that one")
+    names = np.concatenate([cube.patches(split) for split in SPLITS])
+    sample = np.random.default_rng().choice(len(names), min(_SAMPLE, len(names)), replace=False)
+    for row in sorted(sample.tolist()):
+        name = names[row]
+        folder = archive / name if version == 1 else archive / "BigEarthNet-S2" / name.rsplit("_", 2)[0] / name
+        native = {metres: array[None] for metres, array in read_patch(folder).items()}
+        for key, expected in datasets(native, "none" if cube.upsampling == "dsen2" else cube.upsampling).items():
+            if not np.array_equal(cube.array(key)[row], expected[0]):
+                raise InputError(f"cube {path}: row {row} of {key} is not patch {name} of {archive}: write it again")
+    return [f"{len(sample)} random rows have the pixels of {Path(archive).name}"]
+
+
+def _same(path, found, expected, what):
+    if found != expected:
+        raise InputError(f"cube {path}: {what} are {found}, expected {expected}: write the cube again")
