@@ -23,8 +23,8 @@ bench: setup ## speed, as ratios within one run; leaves results/bench
 	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
 	for script in tests/bench/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
 
-kernel: setup ## a Jupyter kernel with this environment, for JupyterHub
-	$(PYTHON) -m ipykernel install --user --name bigearth --display-name "bigearth"
+kernel: setup ## a Jupyter kernel with this environment, for JupyterHub (SITE=juwels: with its modules)
+	$(PYTHON) slurm/install_kernel.py $(if $(SITE),--site $(SITE))
 
 verify-results: setup ## compare the committed results/mini with a fresh run
 	$(PYTHON) tests/verify_results.py

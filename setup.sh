@@ -40,7 +40,7 @@ say "installing the locked Python stack"
 
 from_source() { # from_source NAME==VERSION SHA256: built against what .venv holds (no isolation), never cached
   echo "$1${2:+ --hash=sha256:$2}" >.venv/requirement.txt
-  $PY -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-cache-dir --no-binary=:all: \
+  $PY -m pip install -q --disable-pip-version-check --force-reinstall --no-deps --no-build-isolation --no-cache-dir --no-binary=:all: \
     ${2:+--require-hashes} -r .venv/requirement.txt
 }
 
