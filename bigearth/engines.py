@@ -19,7 +19,7 @@ from pathlib import Path
 import ipyparallel as ipp
 import psutil
 
-from bigearth import slurm
+from bigearth import sites
 from bigearth.errors import InputError, Interrupted
 from bigearth.paths import ROOT
 
@@ -164,7 +164,7 @@ class Group:
         if shared:
             shared.mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=shared))  # mode 0700: it holds the key
-        profile = slurm.profile(site or "generic") if kind == "slurm" else {}
+        profile = sites.profile(site or "generic") if kind == "slurm" else {}
         command = _command(kind, self.size, profile)
         ip = _address(kind, profile)
         controller = self._spawn(
@@ -223,7 +223,7 @@ class Group:
         if sizes != [self.size] or ranks != list(range(self.size)):
             raise WorkerError(
                 f"{self.size} workers were wanted; {len(who)} came, whose {mpi} says size {sizes}, ranks {ranks}. "
-                f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPI libraries, or srun lacks --mpi=pmix"
+                f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks --mpi=pmix"
             )
         self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
         pins = _pins([who[engine] for engine in self._engines], bind=kind in ("mpi", "horovodrun") and self.size > 1)
@@ -281,7 +281,7 @@ def _command(kind, workers, profile):
     if kind == "mpi" and workers == 1:
         return []
     if kind == "slurm":
-        command = slurm.srun(profile, workers)
+        command = sites.srun(profile, workers)
     elif kind == "srun":
         cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun itself does not read it
         command = ["srun", f"--mpi={os.environ.get('SLURM_MPI_TYPE', 'pmix')}", "--overlap", "--kill-on-bad-exit=1"]

@@ -1,25 +1,178 @@
-"""Slurm: site profiles, job scripts, submission."""
+"""Submitting a study to Slurm, one job per run, and watching it."""
 
-import math
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
 
-import yaml
-
+from bigearth import execution, sites
 from bigearth.errors import InputError
 from bigearth.paths import ROOT
 
-SITES = ROOT / "slurm" / "sites"
+TEMPLATE = ROOT / "slurm" / "job.sh.template"
+ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"}
 
 
-def profile(site):
-    """Settings of a site, ``slurm/sites/<site>.yaml``."""
-    path = SITES / f"{site}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in SITES.glob("*.yaml")))
-        raise InputError(f"site {site!r} is unknown; slurm/sites has {known}")
-    return yaml.safe_load(path.read_text())
+def placed(run, site):
+    """The run as it is executed in a job of this site: with the site's launcher, one worker per task."""
+    resources = {"tasks_per_node": run.parameters.get("workers") or 1} | run.resources
+    workers = resources["nodes"] * resources["tasks_per_node"]
+    fixed = {"launcher": site["launcher"], "workers": workers}
+    parameters = run.parameters | {key: value for key, value in fixed.items() if key in run.declared}
+    return replace(run, resources=resources, parameters=parameters)
 
 
-def srun(profile, workers):
-    """Command that runs what follows it on ``workers`` ranks of a Slurm job of its own."""
-    per_node = min(workers, profile["tasks_per_node"])
-    return ["srun", "--job-name=bigearth-engines", f"--nodes={math.ceil(workers / per_node)}", f"--ntasks={workers}"]
+def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
+    """Submit what is neither finished nor in the queue, each job after those it needs.
+
+    Parameters
+    ----------
+    study : Study
+    runs : list of Run
+        `placed` ones of the study, in its order.
+    site_name : str
+    force : bool
+        Also what is finished.
+    dry_run : bool
+        Print the scripts only.
+    watch : bool
+        Then follow the jobs to their end.
+
+    Returns
+    -------
+    int
+        Exit status: 0; 1 if ``watch`` saw a run end unfinished.
+
+    Raises
+    ------
+    InputError
+        No Slurm here, or Slurm refuses a job: its message. Then none of this call's jobs stays.
+    """
+    site = sites.profile(site_name)
+    if dry_run:
+        for run in runs:
+            print(f"# ---- {run.name}, after {', '.join(run.after) or 'nothing'} ----")
+            print(script(study, run, site_name, site, force))
+        return 0
+    if not shutil.which("sbatch"):
+        raise InputError("no Slurm here: sbatch was not found; leave out --slurm to run the study on this machine")
+    with execution.locked(study, runs[0], "submission"):
+        active = {name: job for name, (job, state, _) in _jobs(study).items() if state not in ENDED}
+        done, new = set(), {}
+        print(f"{'run':32} {'job':>9}  after")
+        for run in runs:
+            if run.name in active:
+                print(f"{run.name:32} {active[run.name]:>9}  in the queue already")
+                continue
+            needed = [name for name in run.after if name in active or name in new]
+            if not needed and not force and execution.finished(study, run):
+                done.add(run.name)
+                print(f"{run.name:32} {'-':>9}  finished before, unchanged")
+                continue
+            try:
+                new[run.name] = _sbatch(study, run, site_name, site, force, [(active | new)[name] for name in needed])
+            except InputError:
+                if new:
+                    subprocess.run(["scancel", *new.values()])
+                raise
+            print(f"{run.name:32} {new[run.name]:>9}  {', '.join((active | new)[name] for name in needed)}")
+    print(f"scripts and logs: {execution.state_folder(study, runs[0])}")
+    return _watch(study, [run for run in runs if run.name not in done]) if watch else 0
+
+
+def script(study, run, site_name, site, force=False):
+    """The job's script; it can be submitted by hand, too."""
+    command = [sys.executable, "-m", "bigearth", "study", str(study.path), "--run", run.name, "--job", site_name]
+    options = [
+        f"--job-name={_job_name(study, run.name)}",
+        f"--chdir={ROOT}",
+        f"--output={str(_log(study, run)).replace('%', '%%')}",
+        f"--signal=USR1@{site['warning']}",
+        *sites.options(site, run.resources),
+    ]
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in sites.environment(site).items()]
+    parts = {
+        "OPTIONS": "\n".join(f"#SBATCH {_sbatch_quoted(option)}" for option in options),
+        "SITE": site_name,
+        "SETUP": "\n".join([*exports, site["setup"].strip()]).strip(),
+        "COMMAND": shlex.join(command + ["--force"] * force),
+    }
+    return re.sub(r"@([A-Z]+)@", lambda match: parts[match[1]], TEMPLATE.read_text())
+
+
+def _sbatch_quoted(option):
+    if "\n" in option or '"' in option:
+        raise InputError(f"a job option cannot hold a quote or a line break: {option!r}")
+    return f'"{option}"' if re.search(r"\s", option) else option
+
+
+def _sbatch(study, run, site_name, site, force, needed):
+    path = execution.state_folder(study, run) / f"{run.stem}.sh"
+    path.write_text(script(study, run, site_name, site, force))
+    command = ["sbatch", "--parsable"]
+    if needed:
+        # without the second option a job whose predecessor failed would wait for ever
+        command += [f"--dependency=afterok:{':'.join(needed)}", "--kill-on-invalid-dep=yes"]
+    answer = subprocess.run([*command, str(path)], capture_output=True, text=True)
+    if answer.returncode:
+        raise InputError(f"run {run.name}: {' '.join(answer.stderr.split())}")
+    return answer.stdout.strip().partition(";")[0]
+
+
+def _job_name(study, run_name):
+    return f"{study.name}:{run_name}"
+
+
+def _log(study, run):
+    return execution.state_folder(study, run) / f"{run.stem}.log"
+
+
+def _jobs(study):
+    """The newest job of each run that Slurm remembers: name -> (id, state, reason)."""
+    answer = subprocess.run(
+        ["squeue", "-h", "--me", "-t", "all", "-o", "%i|%T|%r|%Z|%j"], capture_output=True, text=True
+    )
+    if answer.returncode:
+        raise InputError(f"Slurm does not answer: {' '.join(answer.stderr.split())}")
+    jobs = {}
+    for line in sorted(answer.stdout.splitlines(), key=lambda line: int(re.match(r"\d+", line)[0])):
+        job, state, reason, folder, name = line.split("|", 4)
+        prefix, _, run = name.partition(":")
+        if prefix == study.name and folder == str(ROOT):
+            jobs[run] = job, state, reason
+    return jobs
+
+
+def _watch(study, runs):
+    """Print a line whenever a run's state or progress changes."""
+    shown = {}
+    while True:
+        jobs, active = _jobs(study), False
+        for run in runs:
+            job, state, reason = jobs.get(run.name, ("-", "ended", ""))
+            active = active or (state not in ENDED and state != "ended")
+            why = f" ({reason})" if reason not in ("None", "") else ""
+            line = f"{run.name:32} {job:>9}  {state}{why}  {_last_line(study, run) if state == 'RUNNING' else ''}"
+            if shown.get(run.name) != line:
+                shown[run.name] = line
+                print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+        if not active:
+            break
+        time.sleep(2)
+    unfinished = [run.name for run in runs if not execution.finished(study, run)]
+    if unfinished:
+        print(f"not finished: {', '.join(unfinished)}; logs: {execution.state_folder(study, runs[0])}")
+    return 1 if unfinished else 0
+
+
+def _last_line(study, run):
+    try:
+        with open(_log(study, run), "rb") as log:
+            log.seek(max(0, log.seek(0, 2) - 2000))
+            lines = log.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "")

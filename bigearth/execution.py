@@ -1,0 +1,305 @@
+"""Executing the runs of a study with papermill, each once."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
+from tqdm import tqdm
+
+from bigearth import provenance
+from bigearth.errors import InputError
+from bigearth.paths import ROOT, resolve
+
+INPUTS = ("archive", "tiles", "exclude", "splits")  # parameters whose files a run reads and no run writes
+TO_BE_CONTINUED = 75  # exit status (EX_TEMPFAIL) of a training that stopped at its checkpoint
+
+
+def run_all(study, runs, force=False, dry_run=False, in_job=False):
+    """Execute what is not finished, in order; what depends on a failed run is left out.
+
+    An executed notebook grows in ``<stem>.partial.ipynb`` and becomes ``<stem>.ipynb`` when it is complete. A failed
+    one stays partial; notebook and folder of the last complete execution stay as they were.
+
+    Returns
+    -------
+    int
+        Exit status: 0; 1 a run failed; 75 a training stopped and goes on when called again; 130 interrupted.
+    """
+    if dry_run:
+        for run in runs:
+            state = "finished" if finished(study, run) and not force else "to do"
+            print(f"{run.name:30} {state:9} {run.notebook.name} {json.dumps(run.parameters)}")
+        return 0
+    outcome, status = {}, 0
+    lock = "study" if not in_job else f"run-{runs[0].stem}"
+    with locked(study, runs[0], lock), _terminable(), _bar(runs) as bar:
+        for run in runs:
+            blockers = [name for name in run.after if outcome.get(name, "done") != "done"]
+            if blockers:
+                outcome[run.name] = "left out"
+                bar.write(f"{run.name}: left out, for it needs {', '.join(blockers)}")
+            elif finished(study, run) and not force:
+                outcome[run.name] = "done"
+                bar.write(f"{run.name}: finished before, unchanged")
+            else:
+                try:
+                    seconds = execute(study, run, force, bar, echo=in_job)
+                    outcome[run.name] = "done"
+                    bar.write(f"{run.name}: done in {seconds:.0f} s")
+                except KeyboardInterrupt:
+                    bar.write(f"{run.name}: interrupted; so far: {_shown(partial(run))}")
+                    return 130
+                except (PapermillExecutionError, DeadKernelError) as error:
+                    outcome[run.name] = "failed"
+                    status = TO_BE_CONTINUED if getattr(error, "ename", "") == "Interrupted" else 1
+                    bar.write(f"{run.name}: {_message(error)}; see {_shown(partial(run))}")
+            bar.update()
+    _render(runs[0].results, in_job)
+    return status if "failed" in outcome.values() else 0
+
+
+def execute(study, run, force=False, bar=None, echo=False):
+    """Execute one run; wall time in s.
+
+    Raises
+    ------
+    InputError
+        The results' folder cannot be written.
+    PapermillExecutionError
+        A cell failed.
+    """
+    mark = fingerprint(study, run)
+    _make_way(study, run, mark, force)
+    folder, before = run.results / run.stem, run.results / f".{run.stem}.before"
+    try:
+        run.results.mkdir(parents=True, exist_ok=True)
+        if before.exists():  # the process was killed the last time
+            shutil.rmtree(folder, ignore_errors=True)
+        elif folder.exists():
+            folder.rename(before)
+        _write_state(study, run, {"fingerprint": mark, "finished": False})
+    except OSError as error:
+        raise InputError(
+            f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
+        ) from None
+    started = time.time()
+    try:
+        notebook = papermill.execute_notebook(
+            run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
+            autosave_cell_every=2, kernel_manager_class=_Kernel, stdout_file=sys.stdout if echo else None,
+            cell_starts=lambda number, of: bar is not None and bar.set_description(f"{run.name} [{number}/{of}]"),
+        )  # fmt: skip
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        if before.exists():
+            before.rename(folder)
+        raise
+    nbformat.validate(notebook)
+    tasks = run.resources.get("nodes", 1) * run.resources.get("tasks_per_node", 1)
+    gpus = tasks * run.resources.get("gpus_per_task", 0) if echo else 0
+    workers = run.parameters.get("workers") or 1
+    record = provenance.collect(_all_parameters(run), started, workers=workers, gpus=gpus)
+    provenance.write(folder, {"study": study.name, "run": run.name, "notebook": run.notebook.name} | record)
+    partial(run).replace(run.results / f"{run.stem}.ipynb")
+    shutil.rmtree(before, ignore_errors=True)
+    _write_state(study, run, {"fingerprint": mark, "finished": True, "outputs": [str(p) for p in _outputs(run)]})
+    return time.time() - started
+
+
+def finished(study, run):
+    """Whether the run was executed with this notebook, parameters and inputs, and all that it wrote is still there."""
+    state = _state(study, run)
+    return (
+        state.get("finished", False)
+        and state["fingerprint"]["all"] == fingerprint(study, run)["all"]
+        and all(Path(output).exists() for output in state["outputs"])
+    )
+
+
+def fingerprint(study, run):
+    """What a run's result depends on, as two digests: ``input`` without the notebook's code, and ``all`` with it."""
+    by_name = {other.name: other for other in study.runs}
+    # the launcher starts the same workers in another way
+    parameters = {key: value for key, value in run.parameters.items() if key != "launcher"}
+    files = {key: [_identity(path) for path in _as_list(run.parameters.get(key))] for key in INPUTS}
+    parents = [fingerprint(study, by_name[name])["all"] for name in run.after]
+    inputs = json.dumps([str(run.notebook), parameters, files, parents], sort_keys=True, default=str)
+    cells = nbformat.read(run.notebook, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return {
+        "input": hashlib.sha256(inputs.encode()).hexdigest(),
+        "all": hashlib.sha256(f"{inputs}\n{code}".encode()).hexdigest(),
+    }
+
+
+def partial(run):
+    """The executed notebook while it runs, and after it failed."""
+    return run.results / f"{run.stem}.partial.ipynb"
+
+
+def state_folder(study, run):
+    """Where the driver keeps what it knows of a study's runs, beside what they wrote."""
+    return run.workdir / "studies" / study.name
+
+
+@contextmanager
+def locked(study, run, name):
+    """Refuse to do the same twice at the same time."""
+    try:
+        state_folder(study, run).mkdir(parents=True, exist_ok=True)
+        file = open(state_folder(study, run) / f"{name}.lock", "a")
+    except OSError as error:
+        raise InputError(f"workdir {run.workdir}: cannot be written ({error.strerror})") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"study {study.name} is being executed or submitted by another process ({file.name})"
+            ) from None
+        yield
+
+
+def _make_way(study, run, mark, force):
+    """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
+    before = _state(study, run).get("fingerprint")
+    name = run.parameters.get("run")
+    if name and (force or (before and before["input"] != mark["input"])):
+        folder = run.workdir / "runs" / name
+        if folder.exists():
+            shutil.rmtree(folder.with_name(f"{name}.old"), ignore_errors=True)
+            folder.rename(folder.with_name(f"{name}.old"))
+
+
+def _outputs(run):
+    made = [run.results / f"{run.stem}.ipynb", *sorted((run.results / run.stem).rglob("*"))]
+    if "cube" in run.parameters:
+        made.append(resolve(run.parameters["cube"]))
+    if "run" in run.parameters:
+        made.append(run.workdir / "runs" / run.parameters["run"] / "predictions.h5")
+    return [path for path in made if path.exists()]
+
+
+def _state(study, run):
+    try:
+        return json.loads((state_folder(study, run) / f"{run.stem}.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_state(study, run, state):
+    path = state_folder(study, run) / f"{run.stem}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".json.partial")
+    beside.write_text(json.dumps(state, indent=1) + "\n")
+    beside.replace(path)
+
+
+def _identity(path):
+    path = resolve(path)
+    if not path.exists():
+        return str(path)
+    found = path.stat()
+    return [str(path), found.st_size, found.st_mtime_ns]
+
+
+def _as_list(value):
+    return [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str) and v]
+
+
+def _all_parameters(run):
+    return {key: run.parameters.get(key, default) for key, default in run.declared.items()}
+
+
+def _message(error):
+    if isinstance(error, DeadKernelError):
+        return "failed: its process died (out of memory?)"
+    first = next((line for line in error.source.splitlines() if line.strip() and not line.startswith("#")), "")
+    value = (error.evalue.splitlines() or [""])[0]
+    verb = "stopped" if error.ename == "Interrupted" else "failed"
+    return f"{verb} in cell [{error.exec_count}] ({first.strip()[:60]}): {error.ename}: {value}"
+
+
+def _shown(path):
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _render(results, in_job):
+    if in_job:
+        return
+    from bigearth import site
+
+    print(f"read: {_shown(Path(site.render(results)))}")
+
+
+def _bar(runs):
+    bar = tqdm(total=len(runs), unit="run", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+    bar.write = lambda line: tqdm.write(line, file=sys.stdout)
+    return bar
+
+
+@contextmanager
+def _terminable():
+    """SIGTERM ends a study as Ctrl-C does: engines and kernels are stopped."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Kernel(AsyncKernelManager):
+    """This interpreter's kernel, whatever "python3" means to Jupyter on this machine."""
+
+    @property
+    def kernel_spec(self):
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, language="python", env={"PYTHONPATH": path})
+
+
+class _Engine(NBClientEngine):
+    """papermill's engine, which also tells which cell runs."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, cell_starts, **kwargs):
+        begin = nb_man.cell_start
+
+        def cell_start(cell, cell_index=None, **more):
+            cell_starts(cell_index + 1, len(nb_man.nb.cells))
+            begin(cell, cell_index, **more)
+
+        nb_man.cell_start = cell_start
+        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+class _Atomic(LocalHandler):
+    """Whoever reads the notebook while it runs finds it whole."""
+
+    def write(self, buf, path):
+        beside = Path(f"{path}.writing")
+        beside.write_text(buf)
+        beside.replace(path)
+
+
+papermill_engines.register("bigearth", _Engine)
+papermill_io.register(str(Path("/")), _Atomic())
