@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+import traceback
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
@@ -34,7 +35,7 @@ _LEAST_SLABS = 32  # of a small archive, so that it too is spread over ranks and
 
 
 def write_cube(
-    *, cube, archive, workdir, exclude=(), splits="", nomenclature=None, upsampling="none", seed=1, tiles=""
+    *, cube, archive, workdir, exclude=(), splits="", nomenclature=None, upsampling="none", seed=1, tiles="", weights=""
 ):
     """Write the cube (paper, section 3.1 and Figure 2); call it on every MPI rank, or without MPI.
 
@@ -55,6 +56,8 @@ def write_cube(
         "none", or how ``data_super`` is made: "bilinear" or "dsen2".
     tiles : Path or str
         Folder of Sentinel-2 L2A products to cut the patches from; empty: read the archive's files.
+    weights : Path or str
+        Folder of DSen2's networks (see `dsen2.load`), for upsampling "dsen2".
 
     Returns
     -------
@@ -73,7 +76,7 @@ def write_cube(
     folder = partial(path)
     with ExitStack() as stack:
         chosen = {"exclude": exclude, "splits": splits, "nomenclature": nomenclature, "seed": seed}
-        arguments = stack, path, resolve(archive), resolve(workdir), upsampling, tiles, chosen
+        arguments = stack, path, resolve(archive), resolve(workdir), upsampling, tiles, weights, chosen
         plan = _together(comm, folder, _prepare if rank == 0 else _nothing, *arguments)
         plan = comm.bcast(plan) if comm else plan
         started = time.perf_counter()
@@ -88,10 +91,11 @@ def write_cube(
     return {"rank": rank, "ranks": size, "patches": n, "seconds": seconds, "rows": plan["rows"]}
 
 
-def _prepare(stack, path, archive, workdir, upsampling, tiles, chosen):
+def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, chosen):
     """Plan the cube and create it, or find it begun; returns what every rank needs to know."""
     if upsampling not in UPSAMPLINGS:
         raise InputError(f"upsampling {upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
+    _networks(upsampling, weights)
     index = read_index(archive, workdir)
     rows, record = select(index, **chosen)
     cuts = cutting.plan(resolve(tiles), rows) if tiles else []
@@ -116,6 +120,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, chosen):
         "archive": str(archive),
         "tiles": str(tiles and resolve(tiles)),
         "upsampling": upsampling,
+        "weights": str(weights),
         "key": index.attrs["key"],
         "digest": hashlib.sha256(identity.tobytes()).hexdigest(),
         "attributes": attributes,
@@ -140,11 +145,11 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, chosen):
 
 def _write_share(folder, plan, rank, size):
     """Write this rank's units of work; how many patches that were."""
-    n = 0
+    n, networks = 0, _networks(plan["upsampling"], plan["weights"])
     share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
     with cube_writing.writer(folder, rank) as write:
         for unit, pieces in share:
-            n += write(unit, ((first, datasets(native, plan["upsampling"])) for first, native in pieces))
+            n += write(unit, ((first, datasets(native, plan["upsampling"], networks)) for first, native in pieces))
             if (folder / cube_writing.FAILED).exists():
                 break
     return n
@@ -181,16 +186,32 @@ def _read(folders):
     return slab
 
 
-def datasets(native, upsampling):
+def datasets(native, upsampling, networks=None):
     """What the cube holds of native bands, resolution to (n, size, size, bands): dataset name to rows."""
     arrays = {KEY[metres]: array for metres, array in native.items()}
     if upsampling == "none":
         return arrays
-    upsampled = {m: array if m == 10 else bilinear(array, SIZE[10]) for m, array in native.items()}
+    if upsampling == "dsen2":
+        from bigearth import dsen2
+
+        upsampled = dsen2.super_resolve(native, networks)
+    else:
+        upsampled = {m: array if m == 10 else bilinear(array, SIZE[10]) for m, array in native.items()}
     joined = np.empty((*native[10].shape[:3], len(BANDS)), np.uint16)
     for metres, bands in GROUPS.items():
         joined[..., [BANDS.index(band) for band in bands]] = upsampled[metres]
     return arrays | {SUPER: joined}
+
+
+def _networks(upsampling, weights):
+    """DSen2's networks, where they are needed."""
+    if upsampling != "dsen2":
+        return None
+    if not weights:
+        raise InputError("upsampling 'dsen2' needs weights: give the folder of its networks, or another upsampling")
+    from bigearth import dsen2  # TensorFlow takes seconds to load, and the other ways do without it
+
+    return dsen2.load(resolve(weights))
 
 
 def _together(comm, folder, function, *arguments):
@@ -204,14 +225,17 @@ def _together(comm, folder, function, *arguments):
             done, rows = cube_writing.progress(folder.with_suffix(""))
             message = f"{folder}: no space left; {done:,} of {rows:,} rows are kept: free some, then run again"
             error = InputError(message)
+        elif not isinstance(raised, InputError):
+            message = traceback.format_exc()
         if function is _write_share:
             (folder / cube_writing.FAILED).touch()  # the others stop after the slab they are at
-    messages = comm.allgather(message) if comm else [message]
+    messages = comm.allgather((message, isinstance(error, InputError))) if comm else [(message, True)]
     if error and not isinstance(error, InputError):
         raise error
-    for rank, message in enumerate(messages):
+    for rank, (message, expected) in enumerate(messages):
         if message is not None:
-            raise InputError(message if function in (_prepare, _nothing) or not comm else f"rank {rank}: {message}")
+            where = f"rank {rank}: " if comm and function not in (_prepare, _nothing) else ""
+            raise (InputError if expected else RuntimeError)(f"{where}{message}")
     return result
 
 
