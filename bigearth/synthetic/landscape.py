@@ -1,15 +1,34 @@
-"""Land cover of the miniature: six tiles, 43 classes, plausible neighbours."""
+"""Land cover of the miniature: six tiles that carry all 43 classes, each beside its plausible neighbours.
+
+A tile is drawn at 20 m. Relief decides where the sea is and orders the base classes from valley to summit; rivers and
+roads take least-cost paths; cities grow in the lowland; everything else is placed, region by region, where its
+class belongs (a port at city and sea, intertidal flats in front of the coast, burnt areas in forest).
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import fft, ndimage
+from scipy.spatial import cKDTree
+from skimage.graph import route_through_array
 
-from bigearth.nomenclature import LABELS_43
+from bigearth.nomenclature import CLC_CODE
+
+CLASS = {code: index for index, code in enumerate(CLC_CODE.values())}
+CODE = np.array(list(CLC_CODE.values()), np.uint16)
+METRES = 20
+HECTARE = 10_000 // METRES**2
+# Counts in the tiles' recipes are for this many pixels: twelve patches by twelve.
+_REFERENCE = (12 * 60) ** 2
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One acquisition of one MGRS tile; `x`, `y` are the upper-left corner in m."""
+    """One acquisition of one MGRS tile; the recipe's numbers are shares (base) or region counts (places).
+
+    `x`, `y`: upper-left corner in m; `sea`: share of the area; `base`: classes from valley to summit; `dry`, `autumn`:
+    how far herbs have dried and leaves have turned, 0 to 1; `sun`: brightness against the mean; `snow`, `cloud`: share.
+    """
 
     name: str
     epsg: int
@@ -19,24 +38,293 @@ class Tile:
     mission: str
     sensed: str
     orbit: int
+    sea: float
+    base: str
+    places: str
+    dry: float
+    autumn: float
+    sun: float
+    snow: float = 0.0
+    cloud: float = 0.0
 
 
 TILES = (
-    Tile("T29SNC", 32629, 499980, 4300020, "Portugal", "S2A", "20170724T112121", 37),
-    Tile("T29UPU", 32629, 600000, 5900040, "Ireland", "S2B", "20180511T114359", 123),
-    Tile("T32TMT", 32632, 399960, 5300040, "Switzerland", "S2A", "20180605T103021", 108),
-    Tile("T33UWP", 32633, 499980, 5400000, "Austria", "S2B", "20180418T095029", 79),
-    Tile("T34TEQ", 32634, 499980, 5000040, "Serbia", "S2B", "20170907T093039", 136),
-    Tile("T35VPK", 32635, 600000, 7000020, "Finland", "S2A", "20170916T094031", 36),
+    Tile(
+        *("T29SNC", 32629, 499980, 4300020, "Portugal", "S2A", "20170724T112121", 37, 0.22),
+        "211:20 243:9 242:6 244:17 311:16 324:9 312:12 323:12",
+        "522:1 112:6 121:2 123:3 124:1 131:1 132:1 133:1 141:1 142:1 122:1 511:1 212:4 213:6 221:2 222:1 223:6 241:3 "
+        "331:5 334:4 411:1 421:3 422:5 423:4 512:1 521:4",
+        *(0.7, 0.0, 1.06),
+    ),
+    Tile(
+        *("T29UPU", 32629, 600000, 5900040, "Ireland", "S2B", "20180511T114359", 123, 0.20),
+        "211:13 231:40 243:7 242:4 412:18 324:5 312:9 322:6",
+        "522:1 112:4 121:1 123:2 131:1 132:1 133:1 141:1 142:2 122:1 511:1 321:1 "
+        "331:4 333:1 411:2 421:4 423:5 512:2 521:3",
+        *(0.0, 0.0, 0.97, 0.0, 0.06),
+    ),
+    Tile(
+        *("T32TMT", 32632, 399960, 5300040, "Switzerland", "S2A", "20180605T103021", 108, 0.0),
+        "211:11 242:5 231:17 311:11 313:18 312:20 321:6 333:6 332:6",
+        "112:5 121:1 124:1 131:1 133:1 141:1 142:1 122:1 511:1 221:1 222:2 322:2 512:2",
+        *(0.0, 0.0, 1.02, 0.04, 0.0),
+    ),
+    Tile(
+        *("T33UWP", 32633, 499980, 5400000, "Austria", "S2B", "20180418T095029", 79, 0.0),
+        "211:37 242:4 243:6 231:10 311:15 313:14 312:14",
+        "112:6 121:2 124:1 131:2 132:1 133:2 141:2 142:2 122:1 221:4 411:1 512:1",
+        *(0.1, 0.15, 0.99),
+    ),
+    Tile(
+        *("T34TEQ", 32634, 499980, 5000040, "Serbia", "S2B", "20170907T093039", 136, 0.0),
+        "211:38 242:13 243:9 231:7 311:25 324:8",
+        "112:6 121:2 124:1 131:2 132:2 133:1 141:1 122:1 511:1 212:3 221:1 222:4 241:4 321:2 334:3 411:2 512:1",
+        *(0.45, 0.1, 1.0, 0.0, 0.035),
+    ),
+    Tile(
+        *("T35VPK", 32635, 600000, 7000020, "Finland", "S2A", "20170916T094031", 36, 0.06),
+        "211:9 243:4 412:13 313:22 312:34 311:5 324:13",
+        "112:3 121:1 123:1 131:1 132:1 133:1 142:1 122:1 411:2 512:7 332:2",
+        *(0.15, 0.45, 0.92),
+    ),
 )
 
+# Region size in ha and where it goes: fields of `_sites`, the region takes the largest sum.
+_PLACES = {
+    522: (260, "mouth"),
+    112: (130, "low"),
+    121: (60, "town"),
+    123: (60, "harbour"),
+    124: (120, "outskirts flat"),
+    131: (60, "hill"),
+    132: (60, "outskirts"),
+    133: (60, "outskirts"),
+    141: (45, "town"),
+    142: (65, "outskirts"),
+    212: (90, "low river"),
+    213: (90, "low river"),
+    221: (70, "hill"),
+    222: (70, "hill"),
+    223: (90, "hill"),
+    241: (70, "low"),
+    321: (90, "high"),
+    322: (90, "high"),
+    331: (45, "beach"),
+    332: (60, "high"),
+    333: (60, "high"),
+    334: (80, "forest"),
+    411: (60, "low river"),
+    421: (60, "shore"),
+    422: (95, "shore"),
+    423: (60, "flats"),
+    512: (70, "low"),
+    521: (70, "shore"),
+}
 
-def cover_map(tile, size, rng):
-    """Placeholder."""
-    seeds = rng.integers(0, size, (max(4, size * size // 5000), 2))
-    from scipy.spatial import cKDTree
 
-    grid = np.stack(np.mgrid[:size, :size], -1).reshape(-1, 2)
-    cell = cKDTree(seeds).query(grid)[1].reshape(size, size)
-    weight = 1 / np.arange(3, 46)
-    return rng.choice(len(LABELS_43), len(seeds), p=weight / weight.sum()).astype(np.uint8)[cell]
+def fractal(rng, size, slope=3.0, longest=1.0):
+    """Random field with a power-law spectrum, mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    size : int
+        Pixels per side.
+    slope : float
+        Exponent of the power spectrum's decay: 0 is white noise, 3 - 4 is terrain.
+    longest : float
+        Longest wavelength as a share of the side.
+
+    Returns
+    -------
+    numpy.ndarray
+        size x size, float32.
+    """
+    spectrum = fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
+    frequency = np.hypot(fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None]).astype(np.float32) * size
+    gain = np.maximum(frequency, 1 / longest) ** np.float32(-slope / 2)
+    gain[0, 0] = 0
+    field = fft.irfft2(spectrum * gain, (size, size))
+    return field / field.std()
+
+
+def draw(tile, side, rng):
+    """Draw the land cover of a tile.
+
+    Parameters
+    ----------
+    tile : Tile
+    side : int
+        Patches per side.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    cover, height : numpy.ndarray
+        Class index (uint8) and relative height (float32), 120 x side pixels of 10 m squared.
+    """
+    size = side * 60
+    rows, cols = np.mgrid[:size, :size] / np.float32(size)
+    height = fractal(rng, size, 3.4, 0.6) * (0.7 if tile.sea else 1) + (rows - cols) * (3.0 if tile.sea else 0.9)
+    sea = height < np.quantile(height, tile.sea)
+    codes = _base(tile, height, sea, rng)
+    codes[sea] = 523
+    counts = {int(code): int(n) for code, n in (item.split(":") for item in tile.places.split())}
+    sites = _sites(sea, height, rng, codes)
+    if 511 in counts:
+        codes[_river(height, sea, sites)] = 511
+    locked = codes == 511
+    for code, count in counts.items():
+        if code in (122, 511):
+            continue
+        area, where = _PLACES[code]
+        for i in range(max(1, round(count * size**2 / _REFERENCE))):
+            # Cities differ in size: each second one is a village.
+            hectares = area * (1.0, 0.4)[i % 2] if code == 112 else area * rng.uniform(0.8, 1.25)
+            found = _region(sites, where, hectares, code, codes, locked, rng)
+            if found is None:
+                continue
+            window, region = found
+            codes[window][region] = code
+            locked[window] |= region
+            if code == 112:
+                _settle(window, region, i % 2, codes, sites)
+    if 122 in counts:
+        codes[_road(height, codes) & ~np.isin(codes, (111, 123, 523, 522, 521))] = 122
+    index = np.zeros(1000, np.uint8)
+    index[CODE] = np.arange(len(CODE))
+    return _sharpen(index[codes], rng), np.kron(height, np.ones((2, 2), np.float32))
+
+
+def _base(tile, height, sea, rng):
+    """Classes in polygons of some 150 ha, ordered by height, in the recipe's shares of the land."""
+    size = len(height)
+    seeds = rng.integers(0, size, (max(9, size**2 // (150 * HECTARE)), 2))
+    bend = [14 * fractal(rng, size, 3.2, 0.1) for _ in range(2)]
+    rows, cols = np.mgrid[:size, :size]
+    points = np.stack([rows + bend[0], cols + bend[1]], -1).reshape(-1, 2)
+    cell = cKDTree(seeds).query(points)[1].reshape(size, size)
+    order = (height / height.std() + 0.4 * fractal(rng, size, 2.4, 0.35))[tuple(seeds.T)][cell]
+    classes = [item.split(":") for item in tile.base.split()]
+    shares = np.cumsum([float(share) for _, share in classes])
+    limits = np.quantile(order[~sea], shares[:-1] / shares[-1])
+    return np.array([int(code) for code, _ in classes], np.uint16)[np.searchsorted(limits, order)]
+
+
+def _sites(sea, height, rng, codes):
+    """Fields that say, from 0 to about 1, how well a place suits (outside its range: -9)."""
+    size = len(sea)
+    rank = (height - height[~sea].min()) / np.ptp(height[~sea])
+    steep = np.hypot(*np.gradient(ndimage.gaussian_filter(height, 4)))
+    inland = ndimage.distance_transform_edt(~sea) * METRES if sea.any() else np.full(sea.shape, 1e6)
+    offshore = ndimage.distance_transform_edt(sea) * METRES
+    forest = np.isin(codes, (311, 312, 313, 324, 323))
+    return {
+        "low": np.where(sea, -9, 1 - rank),
+        "high": np.where(sea, -9, rank),
+        "hill": np.where(sea, -9, 1 - 2 * np.abs(rank - 0.45)),
+        "flat": 1 - steep / steep.max(),
+        "forest": np.where(forest, ndimage.gaussian_filter(forest.astype(np.float32), 12), -9),
+        "beach": np.where((inland > 0) & (inland < 220), 1.0, -9),
+        "shore": np.where((inland > 120) & (inland < 1100), 1.0, -9),
+        "flats": np.where(sea & (offshore < 360), 1.0, -9),
+        "harbour": np.where(np.where(sea, offshore < 250, inland < 450), 1.0, -9),
+        "town": np.full(sea.shape, -9.0),
+        "outskirts": np.where(sea, -9, 0.0),
+        "river": np.zeros(sea.shape),
+        "mouth": np.full(sea.shape, -9.0),
+        "inland": inland,
+        "jitter": fractal(rng, size, 3.0, 0.08),
+    }
+
+
+def _region(sites, where, hectares, code, codes, locked, rng):
+    """Window and mask of a new region of a class: the connected place of the given area that suits best."""
+    coarse = np.s_[::4, ::4]
+    suits = sum(sites[name][coarse] for name in where.split()) + rng.uniform(0, 0.5, codes[coarse].shape)
+    free = (suits > -4) & ~locked[coarse]
+    # A neighbour of its own kind would only make one region larger.
+    suits = suits - 20 * ndimage.gaussian_filter((codes[coarse] == code).astype(np.float32), 7)
+    if not free.any():
+        return None
+    row, col = 4 * np.array(np.unravel_index(np.argmax(np.where(free, suits, -99)), suits.shape))
+    pixels = int(hectares * HECTARE)
+    window = _around(row, col, int(3 * np.sqrt(pixels)) + 4, len(codes))
+    rows, cols = np.ogrid[window]
+    stretch = rng.uniform(0.75, 1.35)
+    away = np.hypot((rows - row) * stretch, (cols - col) / stretch) * np.exp(0.3 * sites["jitter"][window])
+    away[locked[window] | (sum(sites[name][window] for name in where.split()) <= -4)] = np.inf
+    region = away <= np.partition(away.ravel(), min(pixels, away.size - 1))[min(pixels, away.size - 1)]
+    region = ndimage.binary_opening(region & np.isfinite(away))
+    return (window, region) if region.sum() > pixels / 4 else None
+
+
+def _around(row, col, reach, size):
+    return np.s_[max(0, row - reach) : min(size, row + reach), max(0, col - reach) : min(size, col + reach)]
+
+
+def _settle(window, region, village, codes, sites):
+    """Give a new city its core, and what grows around it its place."""
+    rows, cols = window
+    wide = _around((rows.start + rows.stop) // 2, (cols.start + cols.stop) // 2, len(region) // 2 + 100, len(codes))
+    city = np.zeros(codes.shape, bool)
+    city[window] = region
+    if not village:
+        depth = ndimage.distance_transform_edt(region)
+        codes[window][depth > np.quantile(depth[region], 0.62)] = 111
+    away = ndimage.distance_transform_edt(~city[wide]) * METRES
+    land = sites["outskirts"][wide] > -4
+    sites["town"][wide] = np.maximum(sites["town"][wide], np.where(away < 250, 1.0, -9))
+    near = np.where(land, np.exp(-((away / 1200) ** 2)), -9)
+    sites["outskirts"][wide] = np.maximum(sites["outskirts"][wide], near)
+    sites["harbour"][wide] += 0.5 * np.exp(-away / 800)
+
+
+def _river(height, sea, sites):
+    """A river in the lowest way across the tile, from the western border to the sea or the eastern border."""
+    size = len(height)
+    course = _path(height, (3 * size // 4, 0), (size // 4, size - 1), 1.2)
+    wet = np.flatnonzero(sea[tuple(course.T)])
+    if wet.size:
+        course = course[: wet[0] + 1]
+    away = _distance(course, size)
+    sites["river"] = np.exp(-away / 500)
+    if wet.size:
+        toward = _distance(course[-1:], size)
+        sites["mouth"] = np.where((toward < 1300) & (sea | (away < 320)), 2 - toward / 1300, -9)
+    return (away < 75) & ~sea
+
+
+def _road(height, codes):
+    """A motorway from the northern to the southern border, past the cities, around water."""
+    size = len(height)
+    city = ndimage.gaussian_filter((codes == 112).astype(np.float32), 20)
+    cost = 0.3 * height - 4 * city + 6 * np.isin(codes, (523, 522, 521, 512, 421, 422, 423))
+    return _distance(_path(cost, (0, size // 3), (size - 1, 2 * size // 3), 1.0), size) < 62
+
+
+def _path(cost, start, end, power, step=6):
+    """Points (n x 2) of a smooth least-cost line; the search runs on every sixth pixel."""
+    small = ndimage.zoom(cost, 1 / step, order=1)
+    last = np.array(small.shape) - 1
+    ends = [tuple(np.minimum(np.array(point) // step, last)) for point in (start, end)]
+    way, _ = route_through_array(np.exp(power * (small - small.mean()) / small.std()) + 0.05, *ends)
+    way = ndimage.gaussian_filter1d(np.array(way, float), 2.0, axis=0, mode="nearest") * step + step / 2
+    fine = np.linspace(0, len(way) - 1, len(way) * step * 2)
+    points = np.stack([np.interp(fine, np.arange(len(way)), way[:, axis]) for axis in (0, 1)], axis=1)
+    return np.clip(points.astype(int), 0, len(cost) - 1)
+
+
+def _distance(points, size):
+    """Distance in m from the nearest of some points."""
+    others = np.ones((size, size), bool)
+    others[tuple(points.T)] = False
+    return ndimage.distance_transform_edt(others) * METRES
+
+
+def _sharpen(cover, rng):
+    """From 20 m to 10 m, with borders that wander a few pixels."""
+    size = 2 * len(cover)
+    rows, cols = np.mgrid[:size, :size]
+    shift = [np.rint(1.4 * fractal(rng, size, 2.0, 0.02)).astype(int) for _ in range(2)]
+    return cover[np.clip(rows + shift[0], 0, size - 1) // 2, np.clip(cols + shift[1], 0, size - 1) // 2]
