@@ -9,9 +9,11 @@ address, and in pinning to cores cannot be seen here. Each node has two GPUs tha
 hands them out and sets CUDA_VISIBLE_DEVICES, nothing more.
 """
 
+import ctypes
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -241,6 +243,10 @@ class MiniSlurm:
             self.run("sinfo", "-h", "-N", "-o", "%N %T %E", check=False).stdout + self.run("squeue", check=False).stdout
         )
         return f"the cluster is not idle (see {self.folder}/log): {seen}"
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(1, int(signal.SIGTERM))  # PR_SET_PDEATHSIG: even a killed test run leaves no daemon
 
 
 def _environment(process):
