@@ -4,11 +4,9 @@
 the same lines run on two cores of a laptop and on the GPUs of many nodes.
 """
 
-import ctypes
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +18,7 @@ import ipyparallel as ipp
 import psutil
 
 from bigearth import sites
+from bigearth import workers as members
 from bigearth.errors import InputError, Interrupted
 from bigearth.paths import ROOT
 
@@ -38,7 +37,7 @@ class WorkerError(Exception):
         return [f"WorkerError: {self}"]
 
 
-def start(workers=None, launcher="mpi"):
+def start(workers=None, launcher="mpi", exact=True):
     """Start workers and confirm that they are one MPI job.
 
     Parameters
@@ -50,6 +49,8 @@ def start(workers=None, launcher="mpi"):
         ``"srun"``: a step over all nodes of this Slurm allocation.
         ``"slurm"``: a Slurm job of its own; ``"slurm:SITE"`` asks for what ``slurm/sites/SITE.yaml`` says.
         ``"horovodrun"``: Gloo instead of MPI, on this machine.
+    exact : bool
+        Whether fewer workers than the allocation has are an error (they are meant where scaling is measured).
 
     Returns
     -------
@@ -66,7 +67,7 @@ def start(workers=None, launcher="mpi"):
     kind, _, site = launcher.partition(":")
     if kind not in LAUNCHERS:
         raise InputError(f"launcher is {launcher!r}; choose one of {', '.join(LAUNCHERS)}")
-    workers = _count(workers, kind)
+    workers = _count(workers, kind, exact)
     group = Group(workers)
     try:
         group._start(kind, site)
@@ -125,8 +126,8 @@ class Group:
             calls = [self._client[engine].apply_async(function, **kwargs) for engine in self._engines]
             shown, watched = 0, time.monotonic()
             while waiting := [call for call in calls if not call.ready()]:
-                self._raise_first(calls)
                 shown = _show(calls[0], shown)
+                self._raise_first(calls)
                 if watch and time.monotonic() - watched > 1:
                     watch()
                     watched = time.monotonic()
@@ -160,13 +161,14 @@ class Group:
             self._folder = None
 
     def _start(self, kind, site):
-        shared = ROOT / "scratch" if kind in ("srun", "slurm") else None  # all nodes must see it
-        if shared:
-            shared.mkdir(exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=shared))  # mode 0700: it holds the key
+        spread = kind == "slurm" or kind != "horovodrun" and int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) > 1
+        if spread:
+            (ROOT / "scratch").mkdir(exist_ok=True)
+        # mode 0700: it holds the key; on several nodes all must see it
+        self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=ROOT / "scratch" if spread else None))
         profile = sites.profile(site or "generic") if kind == "slurm" else {}
         command = _command(kind, self.size, profile)
-        ip = _address(kind, profile)
+        ip = _address(profile) if spread else "127.0.0.1"
         controller = self._spawn(
             [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={self._folder}", f"--ip={ip}"]
             + [f"--location={ip}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"]
@@ -176,7 +178,8 @@ class Group:
         client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
         self._wait_for(lambda: client.exists() and engine.exists() and engine.read_text(), controller)
         # the key travels in the environment: no file of another node, no command line that others can read
-        environment = _environment(self.size, kind) | {"IPP_CONNECTION_INFO": engine.read_text()}
+        environment = _environment(self.size, kind) | (sites.environment(profile) if profile else {})
+        environment |= {"IPP_CONNECTION_INFO": engine.read_text()}
         program = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
         launched = self._spawn([*command, *program, "--IPEngine.enable_nanny=False", "--log-level=WARN"], environment)
         self._client = ipp.Client(str(client))
@@ -188,7 +191,7 @@ class Group:
         try:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=members.die_with_parent,
             )  # fmt: skip
         finally:
             os.close(log)
@@ -216,7 +219,7 @@ class Group:
 
     def _confirm(self, kind):
         mpi = "Gloo" if kind == "horovodrun" else "MPI" if self.size > 1 or kind != "mpi" else None
-        calls = {engine: self._client[engine].apply_async(_who, mpi) for engine in self._client.ids}
+        calls = {engine: self._client[engine].apply_async(members.who, mpi) for engine in self._client.ids}
         self._finish(calls.values())
         who = {engine: call.get() for engine, call in calls.items()}
         sizes, ranks = sorted({w["size"] for w in who.values()}), sorted(w["rank"] for w in who.values())
@@ -226,8 +229,13 @@ class Group:
                 f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks --mpi=pmix"
             )
         self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
-        pins = _pins([who[engine] for engine in self._engines], bind=kind in ("mpi", "horovodrun") and self.size > 1)
-        calls = [self._client[engine].apply_async(_pin, **pin) for engine, pin in zip(self._engines, pins, strict=True)]
+        pins = members.pins(
+            [who[engine] for engine in self._engines], bind=kind in ("mpi", "horovodrun") and self.size > 1
+        )
+        calls = [
+            self._client[engine].apply_async(members.pin, **pin)
+            for engine, pin in zip(self._engines, pins, strict=True)
+        ]
         self._finish(calls)
 
     def _finish(self, calls):
@@ -248,8 +256,9 @@ class Group:
             if isinstance(error, ipp.error.RemoteError) and error.ename != "EngineError":
                 if error.ename in PASSED_ON:
                     raise PASSED_ON[error.ename](error.evalue) from None
-                trace = re.sub(r"\x1b\[[\d;]*m", "", error.traceback or "")
-                raise WorkerError(f"rank {rank} of {self.size}: {error.ename}: {error.evalue}\n{trace}") from None
+                frames = re.sub(r"\x1b\[[\d;]*m", "", error.traceback or "").split("\n\n")
+                trace = "\n\n".join(part for part in frames[1:] if not part.startswith("File <string>:1"))
+                raise WorkerError(f"rank {rank} of {self.size}: {error.ename}: {error.evalue}\n\n{trace}") from None
         if failed or launched is not None:
             log = self._log()
             named = re.search(r"(?:process rank|task) (\d+)", log) or re.search(r"tasks (\d+)", log)
@@ -257,7 +266,7 @@ class Group:
             raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
 
 
-def _count(workers, kind):
+def _count(workers, kind, exact):
     allocation = int(os.environ.get("SLURM_NTASKS", 1)) if "SLURM_JOB_ID" in os.environ else None
     if kind == "srun" and not allocation:
         raise InputError('launcher "srun" needs a Slurm allocation; choose "mpi" here, or "slurm" for a job of its own')
@@ -269,7 +278,7 @@ def _count(workers, kind):
         workers = allocation or len(os.sched_getaffinity(0))
     if workers < 1:
         raise InputError(f"workers is {workers}; at least 1 is needed")
-    if kind == "srun" and workers != allocation:
+    if kind == "srun" and (workers > allocation or exact and workers != allocation):
         raise InputError(
             f"workers is {workers} but the allocation has {allocation} tasks; give null to use all of them"
         )
@@ -290,8 +299,9 @@ def _command(kind, workers, profile):
         script = shutil.which("horovodrun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         command = [script or "horovodrun", "--gloo", "-np", str(workers), "-H", f"localhost:{workers}"]
     else:
-        # binding is done by _pin, which knows what this process may use
+        # binding is done by workers.pin, which knows what this process may use
         command = ["mpiexec", "-n", str(workers), "--bind-to", "none", "--oversubscribe"]
+        command += ["-x", "IPP_CONNECTION_INFO", "-x", "PYTHONPATH"]
     if not shutil.which(command[0]):
         raise InputError(
             f"launcher {kind!r}: {command[0]} was not found; `python -m bigearth doctor` says what is here"
@@ -311,10 +321,8 @@ def _environment(workers, kind):
     return environment
 
 
-def _address(kind, profile):
-    """The address at which all workers can reach the controller, and as few others as possible."""
-    if kind in ("mpi", "horovodrun") or (kind == "srun" and os.environ.get("SLURM_JOB_NUM_NODES") == "1"):
-        return "127.0.0.1"
+def _address(profile):
+    """The address at which other nodes reach the controller."""
     # a site's profile names the fast network; inside a job, NCCL has been told the same
     interface = profile.get("interface") or os.environ.get("NCCL_SOCKET_IFNAME")
     if interface:
@@ -337,59 +345,3 @@ def _show(call, shown):
     if len(text) > shown:
         print(text[shown:], end="", flush=True)
     return len(text)
-
-
-def _pins(who, bind):
-    """Cores and GPU of every rank, from what all of them see."""
-    pins = []
-    for rank, me in enumerate(who):
-        mates = [w for w in who if w["node"] == me["node"]]
-        place = [w["rank"] for w in mates].index(rank)
-        seen = [gpu for mate in mates for gpu in mate["gpus"]]
-        if len(set(seen)) == len(seen):
-            gpu = None  # none at all, or each its own already
-        elif me["gpus"] == mates[0]["gpus"] and len(me["gpus"]) >= len(mates):
-            gpu = me["visible"][place]
-        else:
-            raise WorkerError(
-                f"{len(mates)} workers share {len(set(seen))} GPUs on {me['node']} (rank {rank} sees {me['visible']}): "
-                'ask for one GPU a worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
-            )
-        share = len(me["cores"]) // len(mates)
-        pins.append({"cores": me["cores"][place * share : (place + 1) * share] if bind and share else None, "gpu": gpu})
-    return pins
-
-
-# ---- what follows runs on the workers ----
-
-
-def _die_with_parent(sign=signal.SIGTERM):
-    ctypes.CDLL(None).prctl(1, int(sign))  # PR_SET_PDEATHSIG: nothing is left behind, not even by kill -9
-
-
-def _who(mpi):
-    """Rank, size, node, cores and GPUs of this worker."""
-    _die_with_parent(signal.SIGKILL)
-    rank, size = 0, 1
-    if mpi == "Gloo":
-        rank, size = int(os.environ["HOROVOD_RANK"]), int(os.environ["HOROVOD_SIZE"])
-    elif mpi:
-        from mpi4py import MPI
-
-        rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    uuids = subprocess.run(query, capture_output=True, text=True).stdout.split() if shutil.which(query[0]) else []
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(str(i) for i in range(len(uuids))))
-    visible = [gpu for gpu in chosen.split(",") if gpu not in ("", "-1")]
-    # where Slurm hides the other GPUs every rank's own one is number 0: the hardware's id tells them apart
-    gpus = [uuids[int(gpu)] if gpu.isdigit() and int(gpu) < len(uuids) else gpu for gpu in visible]
-    node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-    cores = sorted(os.sched_getaffinity(0))
-    return {"rank": rank, "size": size, "node": node, "cores": cores, "gpus": gpus, "visible": visible}
-
-
-def _pin(cores, gpu):
-    if cores:
-        os.sched_setaffinity(0, cores)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu

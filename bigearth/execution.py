@@ -101,7 +101,8 @@ def execute(study, run, force=False, bar=None, echo=False):
     try:
         notebook = papermill.execute_notebook(
             run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
-            autosave_cell_every=2, kernel_manager_class=_Kernel, stdout_file=sys.stdout if echo else None,
+            autosave_cell_every=2, kernel_manager_class=_Kernel, coalesce_streams=True,
+            stdout_file=sys.stdout if echo else None,
             cell_starts=lambda number, of: bar is not None and bar.set_description(f"{run.name} [{number}/{of}]"),
         )  # fmt: skip
     except BaseException:
