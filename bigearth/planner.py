@@ -9,7 +9,7 @@ from bigearth.recipe import STABLE_GLOBAL_BATCH
 
 # weights, gradients and momentum in float32
 BYTES_PER_WEIGHT = 12
-# a convolution's output, its normalised form and its activation, of which two are kept for the backward pass, in float32
+# of a convolution's output, its normalised form and its activation, two are kept for the backward pass, in float32
 BYTES_PER_ACTIVATION = 8
 STARTUP_SECONDS = 300  # queue prologue, imports, first compilation, final predictions; assumed
 LIMIT_MARGIN = 1.25  # of the pessimistic time: what a job may be late without being killed
@@ -54,13 +54,14 @@ def plan(
     gpus = (nodes * p["gpus_per_node"]).astype(int)
     spread = 1 + p["rate_uncertainty"]
     times = {}
-    for name, factor in (("likely", 1.0), ("low", 1 / spread), ("high", spread)):
-        slower = p | {"seconds_per_image": p["seconds_per_image"] * factor, "overhead": p["overhead"] * factor}
+    for case, factor in (("likely", 1.0), ("low", 1 / spread), ("high", spread)):
+        slower = p | {name: p[name] * factor for name in ("seconds_per_image", "overhead")}
+        slower |= {name: p[name] / factor for name in ("filesystem", "reader")}
         trained = step_model.epoch(gpus, slower, patches * train_share)
         # validation is a forward pass; it waits for the same input
         validated = patches * (1 - train_share) / 2 / gpus * slower["seconds_per_image"] * p["forward_share"]
-        read = patches * (1 - train_share) / 2 * p["patch_bytes"] / p["filesystem"]
-        times[name] = trained, (trained + np.maximum(validated, read)) * epochs + STARTUP_SECONDS
+        read = patches * (1 - train_share) / 2 * p["patch_bytes"] / slower["filesystem"]
+        times[case] = trained, (trained + np.maximum(validated, read)) * epochs + STARTUP_SECONDS
     epoch_s, total = times["likely"]
     memory = BYTES_PER_WEIGHT * net["weights"] + BYTES_PER_ACTIVATION * net["activations"] * p["batch"]
     table = pd.DataFrame(

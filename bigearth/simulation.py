@@ -41,7 +41,7 @@ def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
     if tail not in TAILS:
         raise InputError(f"tail: {tail!r} is none of {', '.join(TAILS)}")
     rng = np.random.default_rng(seed)
-    m = step_model.buckets(p)
+    m = p["buckets"]
     compute = p["batch"] * p["seconds_per_image"]
     forward, part = p["forward_share"] * compute, (1 - p["forward_share"]) * compute / m
     bucket = float(step_model.allreduce(p["gradient_bytes"] / m, workers, p))
@@ -55,7 +55,7 @@ def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
         ready = ready + part * (1 + scale * draw(rng, (steps, workers)) if per_bucket else speed)
         done = np.maximum(done, ready.max(axis=1)) + bucket
     slowest = ready.max(axis=1)
-    read = workers * p["batch"] * p["patch_bytes"] / p["filesystem"]
+    read = float(step_model.reading(workers, p))
     return pd.DataFrame(
         {
             "compute": ready.mean(axis=1),

@@ -16,8 +16,8 @@ from bigearth.errors import InputError
 PUBLISHED_PRODUCTS = 4.09e9
 ALGORITHMS = ("best", "ring", "tree", "server")
 POSITIVE = (
-    "gpus_per_node gpu_memory images_per_second link_inside link_between link_share fusion cycle filesystem framework "
-    "seconds_per_image batch gradient_bytes patch_bytes tensors"
+    "gpus_per_node gpu_memory images_per_second framework seconds_per_image batch link_inside link_between link_share "
+    "fusion cycle filesystem reader gradient_bytes patch_bytes tensors buckets"
 ).split()
 NOT_NEGATIVE = ("latency_inside", "latency_between", "latency_call", "overhead", "noise")
 
@@ -80,8 +80,8 @@ def parameters(machine, net=None, patch_bytes=160_000, batch=64, algorithm="best
     algorithm : {"best", "ring", "tree", "server"}
         How gradients are summed; "best" is the faster of ring and tree, as NCCL chooses.
     **others
-        Override any number by name. ``seconds_per_image`` (forward and backward, one worker) is derived from the
-        machine's published rate where it is not given.
+        Override any number by name. Derived where not given: ``seconds_per_image`` (forward and backward, one worker)
+        from the machine's published rate, ``buckets`` (all-reduce calls of a step) from Horovod's cycle and fusion.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def parameters(machine, net=None, patch_bytes=160_000, batch=64, algorithm="best
     net = net or network()
     p = {row.parameter: row.value for which in ("any", machine) for row in rows[rows["machine"] == which].itertuples()}
     p |= {"batch": batch, "patch_bytes": patch_bytes, "algorithm": algorithm, "tensors": net["tensors"]}
-    p |= {"gradient_bytes": 4 * net["weights"], "seconds_per_image": None}
+    p |= {"gradient_bytes": 4 * net["weights"], "seconds_per_image": None, "buckets": None}
     unknown = set(others) - set(p)
     if unknown:
         raise InputError(
@@ -105,6 +105,11 @@ def parameters(machine, net=None, patch_bytes=160_000, batch=64, algorithm="best
     if p["seconds_per_image"] is None:
         rate = p["images_per_second"] * p["framework"] * PUBLISHED_PRODUCTS / net["products"]
         p["seconds_per_image"] = 1 / rate
+    if p["buckets"] is None:
+        # what became ready in one cycle is summed in one call, up to the fusion limit
+        backward = (1 - p["forward_share"]) * p["batch"] * p["seconds_per_image"]
+        least = np.ceil(p["gradient_bytes"] / p["fusion"])
+        p["buckets"] = int(np.clip(round(backward / p["cycle"]), least, max(p["tensors"], least)))
     return check(p)
 
 
@@ -146,16 +151,14 @@ def allreduce(nbytes, workers, p):
 
 def expected_maximum(k):
     """Expected maximum of k independent standard normal numbers (k >= 1, array-like), by quadrature."""
-    z = np.linspace(-9, 9, 4001)
+    z = np.linspace(-9, 9, 4000)  # symmetric, without the jump at zero
     cdf = stats.norm.cdf(z) ** np.asarray(k, float)[..., None]
     return np.trapezoid((z > 0) - cdf, z, axis=-1)
 
 
-def buckets(p):
-    """How many all-reduce calls a step makes: what became ready in one cycle goes together, up to the fusion limit."""
-    backward = (1 - p["forward_share"]) * p["batch"] * p["seconds_per_image"]
-    least = np.ceil(p["gradient_bytes"] / p["fusion"])
-    return int(np.clip(round(backward / p["cycle"]), least, max(p["tensors"], least)))
+def reading(workers, p):
+    """Seconds until the next batch is there: from the shared file system, through each worker's reading thread."""
+    return p["batch"] * p["patch_bytes"] * np.maximum(workers / p["filesystem"], 1 / p["reader"])
 
 
 def step(workers, p):
@@ -172,13 +175,13 @@ def step(workers, p):
         hidden)``, overhead, input`` (all of it)``, step, limit`` (the largest part of the step).
     """
     k = np.atleast_1d(np.asarray(workers, float))
-    m = buckets(p)
+    m = p["buckets"]
     compute = p["batch"] * p["seconds_per_image"]
     slowest = 1 + p["noise"] * np.maximum(expected_maximum(k), 0)
     backward = (1 - p["forward_share"]) * compute * slowest
     bucket = allreduce(p["gradient_bytes"] / m, k, p)
     exposed = np.maximum(bucket, m * bucket - backward * (m - 1) / m)
-    read = k * p["batch"] * p["patch_bytes"] / p["filesystem"]
+    read = reading(k, p)
     busy = compute * slowest + exposed + p["overhead"]
     latency = np.minimum(exposed, m * allreduce(0, k, p))
     parts = pd.DataFrame(
@@ -207,9 +210,11 @@ def step(workers, p):
 
 
 def epoch(workers, p, images):
-    """Seconds of one training epoch over ``images`` patches, validation and start-up apart."""
-    steps = np.ceil(images / (np.atleast_1d(workers) * p["batch"]))
-    return steps * step(workers, p)["step"].to_numpy()
+    """Seconds of one training epoch over ``images`` patches, validation and start-up apart.
+
+    Steps are not rounded to whole ones: the last batch may be dropped (as here) or filled.
+    """
+    return images / (np.atleast_1d(workers) * p["batch"]) * step(workers, p)["step"].to_numpy()
 
 
 def fit(workers, seconds, p, free, model=None, deviation=None):
@@ -249,12 +254,16 @@ def fit(workers, seconds, p, free, model=None, deviation=None):
         return (np.log(model(workers, p | dict(zip(free, np.exp(logs), strict=True)))) - np.log(seconds)) * weight
 
     start = np.log([max(p[name], 1e-9) for name in free])
-    found = optimize.least_squares(residuals, start, x_scale="jac", diff_step=1e-4)
+    found = optimize.least_squares(residuals, start, bounds=(start - 12, start + 12), diff_step=1e-4)
     scatter = 1.0 if deviation is not None else 2 * found.cost / degrees
-    spread = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)) * scatter)
+    information = found.jac.T @ found.jac
+    # a parameter that the times hardly depend on: the points say nothing about it
+    blind = np.diag(information) < 1e-6 * np.diag(information).max()
+    information[blind, blind] += 1e-30
+    spread = np.sqrt(np.diag(np.linalg.inv(information)) * scatter)
     # with known standard errors the normal quantile, else Student's
     quantile = stats.norm.ppf(0.975) if deviation is not None else stats.t.ppf(0.975, degrees)
-    values, half = np.exp(found.x), np.exp(quantile * spread)
+    values, half = np.exp(found.x), np.where(blind, np.inf, np.exp(np.minimum(quantile * spread, 700)))
     intervals = pd.DataFrame({"parameter": free, "value": values, "low": values / half, "high": values * half})
     return p | dict(zip(free, values, strict=True)), intervals
 
