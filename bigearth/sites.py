@@ -44,7 +44,7 @@ def profile(site):
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     if site not in known:
         raise InputError(
-            f"site {site!r} is unknown; slurm/sites has {', '.join(known)}; to add one see docs/cluster.md"
+            f"site {site!r} is unknown; slurm/sites has {', '.join(known)}; slurm/README.md says how to add one"
         )
     try:
         settings = yaml.safe_load((FOLDER / f"{site}.yaml").read_text()) or {}

@@ -1,43 +1,46 @@
-"""What the tests' workers do, and the program that a job runs: start workers, let them do it, print what came back."""
+"""What the tests' workers do. As a program in a job: start workers, let them do it, print what came back as JSON.
+
+``python on_ranks.py LAUNCHER WORKERS FUNCTION [FOLDER]``
+"""
 
 import json
 import os
 import sys
 import time
-
-from bigearth import engines
+from pathlib import Path
 
 
 def where():
-    """This worker's place, as Slurm, MPI and Horovod see it."""
+    """This worker's place, as Slurm and MPI see it."""
+    from mpi4py.MPI import COMM_WORLD
+
+    gpu, node = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("SLURMD_NODENAME")
+    return {"rank": COMM_WORLD.rank, "size": COMM_WORLD.size, "node": node, "gpu": gpu}
+
+
+def horovod():
+    """Rank and size as Horovod sees them, and a sum over all ranks."""
     import horovod.tensorflow as hvd
 
     hvd.init()
-    gpu, node = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("SLURMD_NODENAME")
-    return {"rank": hvd.rank(), "size": hvd.size(), "node": node, "gpu": gpu, "cores": len(os.sched_getaffinity(0))}
+    return {"rank": hvd.rank(), "size": hvd.size(), "sum": int(hvd.allreduce(hvd.rank(), op=hvd.Sum))}
 
 
-def wait_for_ever(folder):
-    """Announce this worker's process, then wait as in an all-reduce that never ends."""
-    from mpi4py import MPI
+def wait_for_rank_0(folder):
+    """Leave this worker's process id in ``folder``; then all wait for a message that rank 0 never sends."""
+    from mpi4py.MPI import COMM_WORLD
 
-    rank = MPI.COMM_WORLD.Get_rank()
-    with open(f"{folder}/rank{rank}", "w") as announcement:
-        announcement.write(str(os.getpid()))
-    print(f"rank {rank} waits", flush=True)
-    MPI.COMM_WORLD.barrier()
-    if rank:
-        MPI.COMM_WORLD.recv(source=0)
+    (Path(folder) / f"rank{COMM_WORLD.rank}").write_text(str(os.getpid()))
+    if COMM_WORLD.rank:
+        COMM_WORLD.recv(source=0)
     time.sleep(3600)
 
 
 if __name__ == "__main__":
-    launcher, workers, name, *arguments = sys.argv[1:]
-    began = time.monotonic()
-    with engines.start(json.loads(workers), launcher) as group:
-        print(f"started in {time.monotonic() - began:.1f} s", flush=True)
-        function = {"where": where, "wait_for_ever": wait_for_ever}[name]
-        # the class of a function of __main__ would not be found on the workers
-        import on_ranks
+    import on_ranks  # under this name the workers find the functions, too
 
-        print(json.dumps(group.run(getattr(on_ranks, function.__name__), **dict(a.split("=") for a in arguments))))
+    from bigearth import engines
+
+    launcher, workers, function, *folder = sys.argv[1:]
+    with engines.start(json.loads(workers), launcher) as group:
+        print(json.dumps(group.run(getattr(on_ranks, function), **({"folder": folder[0]} if folder else {}))))
