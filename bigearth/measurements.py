@@ -1,6 +1,7 @@
 """What training runs measured, read from their folders: epochs, parts of a step, accuracy, and what is amiss."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ def collect(workdir, runs=()):
     workdir : Path
         Runs are folders ``runs/<run>`` below it.
     runs : sequence of str
-        Names; empty: all that are there.
+        Names, also of several runs (``rgb`` for ``rgb-n2-s1``, ``rgb-n2-s2`` ...); empty: all that are there.
 
     Returns
     -------
@@ -41,9 +42,15 @@ def collect(workdir, runs=()):
     finished = [name for name in there if (folder / name / "provenance.json").exists()]
     if not runs and not finished:
         raise InputError(f"runs: {folder} holds no finished run; run 03_training first, or set measure")
-    table = pd.DataFrame([_read(folder / run) for run in runs or finished])
+    named = [name for run in runs for name in ([run] if run in there else _variants(run, there) or [run])]
+    table = pd.DataFrame([_read(folder / run) for run in named or finished])
     table.attrs["left_out"] = [] if runs else sorted(set(there) - set(finished))
     return table
+
+
+def _variants(run, there):
+    """Runs of a study's matrix: the name with node counts and seeds behind it."""
+    return [name for name in there if re.fullmatch(re.escape(run) + r"(-n\d+)?(-s\d+)?", name)]
 
 
 def _read(run):
