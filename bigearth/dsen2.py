@@ -24,7 +24,6 @@ WINDOW = {
     20: (128, 8),
     60: (192, 12),
 }  # pixels of 10 m a network sees at a time, and the border it is cut by afterwards
-CROP = {20: 32, 60: 96}  # pixels of 20 m or 60 m per side in training
 TRAINED = {20: "dsen2_20m.keras", 60: "dsen2_60m.keras"}
 # The published weights and their git blob ids. They were not at hand when this was written, and come from L1C products.
 PUBLISHED = {
@@ -33,13 +32,12 @@ PUBLISHED = {
 }
 _URL = "https://github.com/lanha/DSen2/raw/master/models/"
 _GUIDES = {20: (10, 20), 60: (10, 20, 60)}
-# The publication does not say in which order the 10 m bands enter. This is the one in which GDAL's SENTINEL2 driver gives
-# them; untested, for want of the files.
+# The publication does not say in which order the 10 m bands enter. This is GDAL's; it is untested, for want of the files.
 _PUBLISHED_ORDER = ("B04", "B03", "B02", "B08")
 
 
 def build(metres, features=128, blocks=6):
-    """The network for the bands of one resolution (section 3.2, Figures 3 and 4).
+    """The network for the bands of one resolution.
 
     Parameters
     ----------
@@ -175,7 +173,7 @@ def super_resolve(bands, models, batch=16):
         result[metres] = np.empty((*bands[10].shape[:3], len(GROUPS[metres])), np.uint16)
         for first in range(0, len(bands[10]), batch):
             part = {m: _mirror(bands[m][first : first + batch], [border * 10 // m] * 4) for m in _GUIDES[metres]}
-            predicted = model.predict_on_batch(_inputs(part, metres))
+            predicted = model.predict_on_batch(network_inputs(part, metres))
             result[metres][first : first + batch] = _digital_numbers(predicted, border)
     return result
 
@@ -214,7 +212,7 @@ def super_resolve_tile(tile, models, path):
                     m: np.stack([_context(tile, datasets, m, column, row, inner, border) for column in four])
                     for m in _GUIDES[metres]
                 }
-                arrays = _digital_numbers(model.predict_on_batch(_inputs(part_of, metres)), border)
+                arrays = _digital_numbers(model.predict_on_batch(network_inputs(part_of, metres)), border)
                 for column, array in zip(four, arrays, strict=True):
                     _write(out, GROUPS[metres], array, column, row)
     out.FlushCache()
@@ -248,7 +246,7 @@ def _mirror(array, borders):
     return np.pad(array, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="symmetric")
 
 
-def _inputs(bands, metres):
+def network_inputs(bands, metres):
     """Arrays of `build`'s inputs: all bands on the grid of the finest, scaled."""
     size = bands[10].shape[1:3]
     scaled = {m: bands[m].astype(np.float32) / SCALE for m in _GUIDES[metres]}

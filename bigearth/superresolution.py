@@ -35,12 +35,13 @@ def bilinear(array, size, method="bilinear"):
     result = np.empty((*lead, height, width, c), array.dtype)
     for patch, out in zip(array.reshape(-1, h, w, c), result.reshape(-1, height, width, c), strict=True):
         dataset = gdal_array.OpenArray(patch, interleave="pixel")
-        dataset.ReadAsArray(buf_obj=out, interleave="pixel", resample_alg=resample)
+        # of a single band GDAL asks for two dimensions
+        dataset.ReadAsArray(buf_obj=out if c > 1 else out[..., 0], interleave="pixel", resample_alg=resample)
     return result
 
 
 def reduce_resolution(array, factor):
-    """Simulate a sensor of `factor` times larger pixels: blur, then average (Lanaras et al. 2018, section 3.1).
+    """Simulate a sensor of `factor` times larger pixels: blur, then average (Lanaras et al. 2018).
 
     Parameters
     ----------
@@ -71,8 +72,8 @@ def quality(truth, estimate, bands):
     Returns
     -------
     DataFrame [band, RMSE, SRE, SSIM]
-        Root mean square error in digital numbers; signal to reconstruction error, the mean's square over the mean square
-        error in dB (Lanaras et al. 2018, equation 5); structural similarity (Wang et al. 2004), over the truth's range.
+        Root mean square error in digital numbers; signal to reconstruction error, the squared mean over the mean square
+        error in dB (Lanaras et al. 2018); structural similarity (Wang et al. 2004), over the truth's range.
     """
     truth, estimate = truth.astype(np.float64), estimate.astype(np.float64)
     rows = []
