@@ -159,6 +159,11 @@ class MiniSlurm:
         """Return the state of a job as Slurm names it (COMPLETED, FAILED, ...)."""
         return self.run("scontrol", "show", "job", job).split("JobState=")[1].split()[0]
 
+    def seconds(self, job):
+        """Return the seconds since a running job's start."""
+        *_, minutes, seconds = self.run("squeue", "-h", "-j", job, "-o", "%M").strip().split(":")
+        return 60 * int(minutes) + int(seconds)
+
     def wait(self, job, *states, seconds=60):
         """Wait until ``job`` is in one of ``states``; returns it, or raises TimeoutError."""
         self.until(lambda: self.state(job) in states, seconds, lambda: f"job {job} is {self.state(job)}, not {states}")

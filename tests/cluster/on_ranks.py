@@ -21,9 +21,10 @@ def where():
 def horovod():
     """Rank and size as Horovod sees them, and a sum over all ranks."""
     import horovod.tensorflow as hvd
+    import tensorflow as tf
 
     hvd.init()
-    return {"rank": hvd.rank(), "size": hvd.size(), "sum": int(hvd.allreduce(hvd.rank(), op=hvd.Sum))}
+    return {"rank": hvd.rank(), "size": hvd.size(), "sum": int(hvd.allreduce(tf.constant(hvd.rank()), op=hvd.Sum))}
 
 
 def wait_for_rank_0(folder):

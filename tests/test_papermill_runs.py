@@ -1,0 +1,78 @@
+"""The studies in papermill_runs: the whole matrix is planned, its job scripts are written, nothing is executed."""
+
+import re
+
+import pytest
+import yaml
+
+from bigearth import recipe, study
+from bigearth.__main__ import main
+from bigearth.paths import ROOT
+
+STUDIES = sorted((ROOT / "papermill_runs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_head_says_command_machine_time_and_score(path):
+    head = re.match(r"(#.*\n)+", path.read_text())[0]
+    for word in ("command", "machine", "time", "expects"):
+        assert re.search(rf"\b{word}\b", head), f"{path.name} does not say its {word}"
+    assert f"papermill_runs/{path.name}" in head or "make study" in head
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_dry_run(path, capsys):
+    """Names, parameters, resources and dependencies are checked; nothing is written or run."""
+    assert main(["study", str(path), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert all(run.name in printed for run in study.load(path).runs)
+
+
+@pytest.mark.parametrize("site", ["generic", "juwels"])
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_job_scripts(path, site, capsys):
+    assert main(["study", str(path), "--slurm", site, "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    runs = study.load(path).runs
+    assert printed.count("#!/bin/bash") == len(runs)
+    for run in runs:
+        assert f"--run {run.name} " in printed
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_trainings_are_asked_for_what_there_is(path, tiny_cube):
+    """Values of parameters, too: bands, optimizer, schedule ... (batches and cubes are those of the full archive)."""
+    small = {"cube": tiny_cube, "workers": 1, "batch_size": 1, "upsampling": "network"}
+    for run in study.load(path).runs:
+        if run.notebook.stem == "03_training":
+            defaults = {key: yaml.safe_load(str(value)) for key, value in run.declared.items() if key in ("epochs",)}
+            recipe.check_parameters(**{**defaults, **run.parameters, **small})
+
+
+def test_the_papers_matrix():
+    runs = {run.name: run for run in study.load(ROOT / "papermill_runs/paper.yaml").runs}
+    scaling = {(nodes, seed) for nodes in (1, 2, 4, 8, 12, 16, 24) for seed in (1, 2)}
+    found = {
+        (run.resources["nodes"], run.parameters["seed"])
+        for name, run in runs.items()
+        if name.startswith("multispectral-")
+    }
+    assert found == scaling
+    assert {runs[f"rgb-s{seed}"].parameters["bands"] for seed in (1, 2)} == {"rgb"}
+    assert {runs[f"dsen2-s{seed}"].resources["nodes"] for seed in (1, 2)} == {8}
+    trainings = [run for run in runs.values() if run.notebook.stem == "03_training"]
+    assert len(trainings) == 18
+    for run in trainings:  # four GPUs a node, as on JUWELS
+        assert (run.resources["tasks_per_node"], run.resources["gpus_per_task"]) == (4, 1)
+        assert run.parameters["batch_size"] == 64 and run.parameters["epochs"] == 100
+    assert len(runs["05_scaling"].parameters["runs"]) == 14
+
+
+def test_the_open_ends():
+    runs = {run.name: run.parameters for run in study.load(ROOT / "papermill_runs/open_ends.yaml").runs}
+    assert runs["weighted"]["class_weights"] and runs["oversampled"]["oversampling"]
+    assert runs["multiresolution"]["bands"] == "multiresolution" and runs["rgb-imagenet"]["weights"] == "imagenet"
+    ladder = {(p["batch_size"], p.get("optimizer", "sgd"), p.get("schedule", "step"))
+              for name, p in runs.items() if re.match(r"b\d+-", name)}  # fmt: skip
+    assert ladder == {(size, *scheme) for size in (64, 128, 256)
+                      for scheme in (("sgd", "step"), ("sgd", "polynomial"), ("lars", "polynomial"))}  # fmt: skip
