@@ -212,6 +212,7 @@ class Group:
             log = self._log()
             if "queued and waiting for resources" in log and "has been allocated" not in log:
                 deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
+                _check_queued(re.search(r"job (\d+) queued", log)[1])
             if time.monotonic() > deadline:
                 found = len(self._client.ids) if self._client else 0
                 raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
@@ -338,6 +339,16 @@ def _address(profile):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address packets would leave from
         return probe.getsockname()[0]
+
+
+def _check_queued(job):
+    """Refuse to wait for a job that Slurm has accepted but will never start."""
+    reason = subprocess.run(["squeue", "-h", "-j", job, "-o", "%r"], capture_output=True, text=True).stdout.strip()
+    if reason in sites.NEVER:
+        raise InputError(
+            f"Slurm will never start a job for these workers ({reason}): fewer of them, or less time in the site's profile"
+        )
+    time.sleep(1)  # not to bother the scheduler
 
 
 def _show(call, shown):

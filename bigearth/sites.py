@@ -6,6 +6,8 @@ from bigearth.errors import InputError
 from bigearth.paths import ROOT
 
 FOLDER = ROOT / "slurm" / "sites"
+# why a job waits that will never start: it asks for more than the partition gives, yet Slurm has accepted it
+NEVER = ("PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints")
 DEFAULTS = {
     "partition": None,
     "account": None,

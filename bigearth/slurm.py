@@ -147,7 +147,7 @@ def _jobs(study):
 
 
 def _watch(study, runs):
-    """Print a line whenever a run's state or progress changes."""
+    """Print a line whenever a run's state or progress changes; cancel what can never start."""
     shown = {}
     while True:
         jobs, active = _jobs(study), False
@@ -155,6 +155,9 @@ def _watch(study, runs):
             job, state, reason = jobs.get(run.name, ("-", "ended", ""))
             active = active or (state not in ENDED and state != "ended")
             why = f" ({reason})" if reason not in ("None", "") else ""
+            if state == "PENDING" and reason in sites.NEVER:
+                subprocess.run(["scancel", job])
+                why = f" ({reason}: asks for more than the partition gives; cancelled)"
             line = f"{run.name:32} {job:>9}  {state}{why}  {_last_line(study, run) if state == 'RUNNING' else ''}"
             if shown.get(run.name) != line:
                 shown[run.name] = line
