@@ -19,7 +19,7 @@ def rotate_and_flip(features, seed):
     dict
         As ``features``.
     """
-    batch = len(next(iter(features.values())))
+    batch = next(iter(features.values())).shape[0]
     coins = random.uniform((3, batch, 1, 1, 1), seed=seed) < 0.5
     turned = {}
     for key, x in features.items():
@@ -48,7 +48,7 @@ def mix_up(features, truth, alpha, seed):
     tuple
         As ``features``, as ``truth``.
     """
-    batch = len(truth)
+    batch = truth.shape[0]
     weight = random.beta((batch, 1), alpha, alpha, seed=seed)
     partner = random.shuffle(ops.arange(batch), seed=seed)
 

@@ -9,13 +9,12 @@ import numpy as np
 KEPT = 2
 
 
-def write(folder, epoch, variables, state):
-    """Write the state after ``epoch`` finished epochs.
+def write(folder, variables, state):
+    """Write the state after ``state["epoch"]`` finished epochs.
 
     Parameters
     ----------
     folder : Path
-    epoch : int
     variables : list of arrays
         All of the network and the optimizer.
     state : dict
@@ -27,24 +26,33 @@ def write(folder, epoch, variables, state):
         np.savez(file, state=np.array(json.dumps(state)), **{f"variable{i}": v for i, v in enumerate(variables)})
         file.flush()
         os.fsync(file.fileno())  # a renamed file without its content would look like a good checkpoint
-    partial.replace(folder / f"epoch-{epoch:04d}.npz")
+    partial.replace(folder / f"epoch-{state['epoch']:04d}.npz")
     for old in sorted(folder.glob("epoch-*.npz"))[:-KEPT]:
         old.unlink()
 
 
 def newest(folder):
-    """Read the newest checkpoint that is whole (each array carries a CRC-32).
+    """The newest checkpoint that is whole; damaged ones are named and passed over.
 
     Returns
     -------
-    tuple or None
-        List of arrays and the state; None where there is no checkpoint.
+    tuple
+        Path and state; (None, None) where there is none.
     """
     for path in sorted(folder.glob("epoch-*.npz"), reverse=True):
         try:
+            with zipfile.ZipFile(path) as file:
+                if damaged := file.testzip():  # every array carries a CRC-32
+                    raise ValueError(f"{damaged} has another checksum")
             with np.load(path) as file:
-                state = json.loads(str(file["state"]))
-                return [file[f"variable{i}"] for i in range(len(file.files) - 1)], state
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            print(f"checkpoint {path.name} is damaged ({error}): using the one before it", flush=True)
-    return None
+                return path, json.loads(str(file["state"]))
+        except Exception as error:  # a damaged zip file can raise nearly anything
+            print(f"checkpoint {path} is damaged ({error}): using the one before it", flush=True)
+    return None, None
+
+
+def read(path, variables):
+    """Give Keras variables the values that `write` was given."""
+    with np.load(path) as file:
+        for i, variable in enumerate(variables):
+            variable.assign(file[f"variable{i}"])

@@ -103,7 +103,7 @@ def check_parameters(*, cube, workers=1, bands="multispectral", upsampling="netw
         raise InputError("weights: ImageNet weights fit bands = 'rgb', width = 64 and blocks = (3, 4, 6, 3) only")
     opened = open_cube(cube)
     if upsampling != "network" and opened.upsampling != upsampling:
-        raise InputError(f"upsampling = {upsampling!r}: {cube} holds data_super by {opened.upsampling!r}; write the cube "
+        raise InputError(f"upsampling = {upsampling!r}: data_super of {cube} is {opened.upsampling!r}; write the cube "
                          f"with upsampling = {upsampling!r} or train with 'network'")  # fmt: skip
     sizes = {split: len(rows) for split, rows in opened.rows.items()}
     if not sizes["train"]:

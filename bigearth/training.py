@@ -1,30 +1,31 @@
-"""Training on any number of workers; the only module that knows Horovod (and, beside it, TensorFlow).
+"""Training on any number of workers: the loop, written out once.
 
-The loop is written out instead of left to ``fit``: Horovod's Keras classes do not work with Keras 3, and a loop lets
-the learning rate, the random numbers and the order of the patches be functions of (seed, epoch, step, rank), on which
-exact resumption and "k workers equal one" rest. One worker needs neither Horovod nor MPI.
+Horovod's Keras classes do not work with Keras 3, hence no ``fit``. And a loop lets the learning rate, the random
+numbers and the order of the patches be functions of (seed, epoch, step, rank): on that exact resumption and "k workers
+equal one" rest.
 """
 
 import hashlib
 import json
-import os
 import signal
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import augmentation, batches, checkpoints, network, optimization, paths, provenance, recipe, scores
-from bigearth.cube import SPLIT_TYPE, SPLITS, open_cube
+from bigearth import batches, checkpoints, evaluation, network, optimization, paths, provenance, recipe, scores
+from bigearth import team as workers
+from bigearth.cube import open_cube
 from bigearth.errors import InputError, Interrupted
+from bigearth.training_step import compile_step
 
-SAMPLES_PER_EPOCH = 20  # steps of an epoch whose parts go to timings.csv
+TIMINGS = ["epoch", "step", "rank", "input_s", "compute_s", "allreduce_s", "step_s"]
+SAMPLED = 20  # steps per epoch whose times are kept
 
 
 def train(*, run, workdir, cube, bands="multispectral", upsampling="network", width=64, blocks=(3, 4, 6, 3), epochs=100,
@@ -34,12 +35,12 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
           allow_empty_splits=False):  # fmt: skip
     """Train one network on this and all other workers, predict validation and test, and write the run's folder.
 
-    Called on every rank with the same parameters. Called again it goes on from the newest whole checkpoint (at most one
-    epoch is repeated, the history is the same as without the break; exactly so on up to two workers with
-    ``deterministic``), and returns at once when the run is finished.
+    Called on every rank with the same parameters. Called again, it goes on from the newest whole checkpoint: at most
+    one epoch is repeated, and the history is the same as without the break (to the last bit on up to two workers with
+    ``deterministic``; on more, the order of an all-reduce's sum may vary). A finished run returns at once.
 
-    SIGUSR1 on any rank ends the run: all ranks finish the step, agree in its all-reduce, and raise `Interrupted`; the
-    checkpoint of the last whole epoch is on disk by then. Slurm sends it before the time limit, then requeues.
+    SIGUSR1 to any rank ends the run: all ranks finish their step, agree in its all-reduce, and raise `Interrupted`; the
+    checkpoint of the last whole epoch is on disk by then. Slurm sends it before a time limit, and starts the job again.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     oversampling : bool
         See patches of rare classes more often (`bigearth.batches.rare_class_repeats`).
     precision, jit_compile
-        Keras' dtype policy; XLA for the forward and backward pass (Horovod's operations cannot be compiled by it).
+        Keras' dtype policy; XLA for the forward and backward pass.
     deterministic : bool
         TensorFlow's deterministic operations.
     allow_empty_splits : bool
@@ -72,7 +73,8 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     Returns
     -------
     dict
-        rank, workers, run, epochs, val_f1, test_f1, checksum of the weights, scored (which rows stand for a split), without_positive.
+        rank, workers, run, epochs, val_f1, test_f1, checksum of the weights, scored, without_positive (both as
+        `bigearth.recipe.check_parameters` has them).
 
     Raises
     ------
@@ -82,294 +84,139 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
         SIGUSR1 was received.
     """
     parameters = json.loads(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in locals().items()}))
-    started = time.time()
-    team = _team()
-    folder = paths.resolve(workdir) / "runs" / run
-    cube = paths.resolve(cube)
-    plan = recipe.check_parameters(**{**parameters, "cube": cube, "workers": team.size})
+    began = time.time()
+    team, folder, cube = workers.join(), paths.resolve(workdir) / "runs" / run, paths.resolve(cube)
+    say = print if team.rank == 0 else lambda *_, **__: None
+    plan = recipe.check_parameters(**parameters | {"cube": cube, "workers": team.size})
     parameters["workers"] = team.size
-    finished, resumed = team.on_first(lambda: _earlier(folder, parameters))
-    if finished:
-        _say(team, f"run {run} is finished: {folder}")
-        return finished | {"rank": team.rank}
+    result, checkpoint, state = team.on_first(lambda: _earlier(folder, parameters))
+    if result:
+        say(f"run {run} is finished: {folder}", flush=True)
+        return result | {"rank": team.rank}
     for warning in plan["warnings"]:
-        _say(team, f"warning: {warning}")
+        say(f"warning: {warning}", flush=True)
 
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
     data = open_cube(cube)
-    keys = list(recipe.inputs_of(bands, upsampling))
-    rows = data.rows["train"]
-    positives = data.classes[rows.start : rows.stop]
+    rows, keys = data.rows["train"], list(recipe.inputs_of(bands, upsampling))
+    classes = data.classes[rows.start : rows.stop]
     model = network.build(len(data.labels), data.mean, data.std, bands, upsampling, width, blocks, l2, dropout, weights)
     updates = optimization.optimizer(optimizer, optimizer_options, precision)
     updates.build(model.trainable_variables)
     variables = model.weights + updates.variables
-    first, history = 0, []
-    if team.rank == 0 and resumed:
-        arrays, state = checkpoints.newest(folder / "checkpoints")
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
-        first, history = state["epoch"], state["history"]
-    first, history = team.on_first(lambda: (first, history))
+    if checkpoint:
+        say(f"going on after epoch {state['epoch']}", flush=True)
+        if team.rank == 0:
+            checkpoints.read(checkpoint, variables)
     team.broadcast(variables)
-    if first:
-        _say(team, f"going on after epoch {first}")
-
-    step = make_step(team, model, updates, augment, mixup, jit_compile,
-                     network.positive_weights(positives) if class_weights else None)  # fmt: skip
-    predict = _predictor(model)
-    steps = plan["steps"]
-    rates = recipe.learning_rates(steps, epochs, team.size, batch_size, warmup, milestones, learning_rate, schedule)
-    repeats = batches.rare_class_repeats(positives) if oversampling else None
-    sampled = set(np.linspace(0, steps - 1, min(steps, SAMPLES_PER_EPOCH)).astype(int))
+    state = state or {"epoch": 0, "history": [], "seconds": 0, "parameters": parameters}
+    before = state["seconds"]
     if team.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        _keep_timings(folder, first)
+        _start_timings(folder, state["epoch"])
 
+    step = compile_step(team, model, updates, augment, mixup, jit_compile,
+                        network.positive_weights(classes) if class_weights else None)  # fmt: skip
+    score = evaluation.scorer(team, model, data, keys, batch_size)
+    repeats = batches.rare_class_repeats(classes) if oversampling else None
+    rates = recipe.learning_rates(plan["steps"], epochs, team.size, batch_size, warmup, milestones, learning_rate,
+                                  schedule)  # fmt: skip
     with _stop_signal() as stop:
-        for epoch in range(first, epochs):
-            began, losses, timings = time.perf_counter(), [], []
-
-            def check(loss, stopping, epoch=epoch, losses=losses):
-                losses.append(float(loss))
-                if not np.isfinite(losses[-1]):
-                    raise InputError(
-                        f"the loss became {losses[-1]} in epoch {epoch + 1}, step {len(losses)}, at learning rate "
-                        f"{rates[epoch, len(losses) - 1]:.4g}: lower learning_rate, lengthen warmup or clip gradients "
-                        f"(optimizer_options); the checkpoint of epoch {epoch} is kept"
-                    )
-                if stopping > 0:
-                    raise Interrupted(f"stopped in epoch {epoch + 1}; epoch {epoch} is in {folder / 'checkpoints'}")
-
-            order = batches.epoch_order(rows, seed, epoch, repeats)[: steps * plan["global_batch"]]
+        for epoch in range(state["epoch"], epochs):
+            start = time.perf_counter()
+            order = batches.epoch_order(rows, seed, epoch, repeats)[: plan["steps"] * plan["global_batch"]]
             source = batches.read_ahead(batches.training_batches(data, keys, order, batch_size, team.rank, team.size))
-            waiting = None
-            for index in range(steps):
-                asked = time.time()
-                features, truth = next(source)
-                start = time.time()
-                seeds = np.random.SeedSequence([seed, epoch, index, team.rank]).generate_state(2)
-                loss, stopping, computed, reduced = step(features, truth, tf.constant(seeds.view(np.int32)),
-                                                         tf.constant(rates[epoch, index], tf.float32),
-                                                         tf.constant(float(stop.is_set())))  # fmt: skip
-                if waiting:
-                    check(*waiting)  # a step late, so that a GPU always has the next step to do
-                waiting = loss, stopping
-                if index in sampled:
-                    check(*waiting)
-                    waiting, parts = None, (start - asked, computed - start, reduced - computed, time.time() - asked)
-                    timings.append([epoch + 1, index + 1, team.rank, *(float(part) for part in parts)])
-            if waiting:
-                check(*waiting)
-            source.close()
-            seconds = time.perf_counter() - began
-
-            team.average_batchnorm(model)
-            evaluated = time.perf_counter()
-            val_loss, val_f1 = _validate(team, predict, data, keys, data.rows[plan["scored"]["validation"]], batch_size)
-            saved = time.perf_counter()
-            timings = team.gather(np.array(timings))
-            history.append({"epoch": epoch + 1, "learning_rate": rates[epoch, -1], "loss": np.mean(losses),
-                            "val_loss": val_loss, "val_f1": val_f1, "seconds": seconds, "images": len(order),
-                            "validation_seconds": saved - evaluated, "checkpoint_seconds": 0.0})  # fmt: skip
+            loss, timings = _epoch(team, step, source, rates[epoch], seed, epoch, stop)
+            trained = time.perf_counter()
+            _average_batchnorm(team, model)
+            val_loss, val_f1 = evaluation.validate(team, score, data.rows[plan["scored"]["validation"]])
+            timings, validated = team.gather(timings), time.perf_counter()
+            line = {"epoch": epoch + 1, "learning_rate": rates[epoch, -1], "loss": loss, "val_loss": val_loss,
+                    "val_f1": val_f1, "seconds": trained - start, "images": len(order),
+                    "validation_seconds": validated - trained}  # fmt: skip
+            state |= {"epoch": epoch + 1, "history": state["history"] + [line], "seconds": before + time.time() - began}
             if team.rank == 0:
-                _write_timings(folder, timings)
-                state = {"epoch": epoch + 1, "history": history, "parameters": parameters}
-                checkpoints.write(folder / "checkpoints", epoch + 1, [v.numpy() for v in variables], state)
-                history[-1]["checkpoint_seconds"] = time.perf_counter() - saved
-                _write_table(folder / "history.csv", pd.DataFrame(history))
-            _say(team, f"epoch {epoch + 1}/{epochs}: loss {history[-1]['loss']:.4f}, validation loss {val_loss:.4f}, "
-                       f"micro F1 {val_f1:.3f}, {len(order) / seconds:.0f} images/s")  # fmt: skip
+                table = pd.DataFrame(timings, columns=TIMINGS).astype({"epoch": int, "step": int, "rank": int})
+                table.to_csv(folder / "timings.csv", mode="a", header=False, index=False)
+                checkpoints.write(folder / "checkpoints", [variable.numpy() for variable in variables], state)
+                _write_table(folder / "history.csv", pd.DataFrame(state["history"]))
+            say(f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, validation loss {val_loss:.4f}, micro F1 {val_f1:.3f}, "
+                f"{len(order) / line['seconds']:.0f} images/s", flush=True)  # fmt: skip
 
     checksum = _same_everywhere(team, model)
-    scored = {plan["scored"][split] for split in ("validation", "test")}
-    predictions = {s: _predictions(team, predict, data, keys, data.rows[s], batch_size) for s in sorted(scored)}
-    truth, score = predictions[plan["scored"]["test"]]
-    test_f1 = float(scores.precision_recall_f1(scores.counts(truth, scores.decide(score)), "micro")[2])
-    result = {"run": run, "workers": team.size, "epochs": epochs, "val_f1": history[-1]["val_f1"], "test_f1": test_f1,
-              "checksum": checksum, "scored": plan["scored"],
+    predicted = {split: evaluation.predict_split(team, score, data.rows[split], len(data.labels))
+                 for split in sorted(set(plan["scored"].values()))}  # fmt: skip
+    truth, probability = predicted[plan["scored"]["test"]]
+    test_f1 = scores.precision_recall_f1(scores.counts(truth, scores.decide(probability)), "micro")[2]
+    result = {"run": run, "workers": team.size, "epochs": epochs, "val_f1": state["history"][-1]["val_f1"],
+              "test_f1": float(test_f1), "checksum": checksum, "scored": plan["scored"],
               "without_positive": plan["without_positive"]}  # fmt: skip
     if team.rank == 0:
         model.save(folder / ".partial.keras")
         (folder / ".partial.keras").replace(folder / "model.keras")
-        _write_predictions(folder, predictions, data, result, bands)
+        attributes = {"run": run, "bands": [bands] if isinstance(bands, str) else list(bands), "upsampling": upsampling,
+                      "epochs": epochs, "finished": True}  # fmt: skip
+        evaluation.write_predictions(folder / "predictions.h5", data, predicted, attributes)
         gpus = team.size if tf.config.list_physical_devices("GPU") else 0
-        record = provenance.collect(parameters, started, workers=team.size, gpus=gpus)
+        # of all starts together: a run that was stopped and went on cost both
+        record = provenance.collect(parameters, began - before, workers=team.size, gpus=gpus)
         provenance.write(folder, record | {"result": result})
     team.on_first(lambda: None)  # nobody returns before the files are there
     return result | {"rank": team.rank}
 
 
-def make_step(team, model, optimizer, augment, mixup, jit_compile=False, positive_weight=None):
-    """The compiled training step: augment, forward, backward, all-reduce, update.
+def _epoch(team, step, source, rates, seed, epoch, stop):
+    """Train one epoch; mean loss, and the times of sampled steps (one row of TIMINGS each)."""
+    sampled = set(np.linspace(0, len(rates) - 1, min(len(rates), SAMPLED)).astype(int))
+    losses, timings, pending = [], [], None
 
-    Returns
-    -------
-    callable
-        (features, truth, seed int32 (2,), learning rate, stop flag) -> loss and stop flag as means of all workers, and
-        the times (s since the epoch) at which this worker's gradients were computed and everybody's reduced.
-    """
-    logits = keras.Model(model.input, model.get_layer("logits").output)
-    random = keras.random.SeedGenerator(0)
-    seeds = [random] + [layer.seed_generator for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
-    variables = [variable.value for variable in model.trainable_variables]
+    def settle(loss, stopping):
+        losses.append(float(loss))
+        if not np.isfinite(losses[-1]):
+            raise InputError(
+                f"the loss became {losses[-1]} in epoch {epoch + 1}, step {len(losses)}, at learning rate "
+                f"{rates[len(losses) - 1]:.4g}: lower learning_rate, lengthen warmup or clip gradients by "
+                f"optimizer_options; the checkpoint of epoch {epoch} is kept"
+            )
+        if stopping > 0:
+            raise Interrupted(
+                f"stopped by SIGUSR1 in epoch {epoch + 1}: start it again, it goes on after epoch {epoch}"
+            )
 
-    @tf.function(jit_compile=jit_compile)
-    def gradients(features, truth):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(network.binary_crossentropy(truth, logits(features, training=True), positive_weight))
-            total = optimizer.scale_loss(tf.add_n([loss, *logits.losses]))
-        return loss, tape.gradient(total, variables)
-
-    @tf.function
-    def step(features, truth, seed, rate, stop):
-        for generator in seeds:
-            generator.state.assign(seed)
-        features = {key: tf.cast(x, tf.float32) for key, x in features.items()}
-        truth = tf.cast(truth, tf.float32)
-        if augment:
-            features = augmentation.rotate_and_flip(features, random)
-        if mixup:
-            features, truth = augmentation.mix_up(features, truth, mixup, random)
-        loss, local = gradients(features, truth)
-        computed = _moment(local)
-        news = team.average(tf.stack([loss, stop]), "news")
-        # one by one: Horovod sends the gradients of the last layers while those of the first are being computed
-        reduced = [team.average(gradient, f"gradient{i}") for i, gradient in enumerate(local)]
-        optimizer.learning_rate.assign(rate)
-        optimizer.apply(reduced, model.trainable_variables)
-        return news[0], news[1], computed, _moment(reduced)
-
-    return step
+    for index, rate in enumerate(rates):
+        asked = time.time()
+        features, truth = next(source)
+        got = time.time()
+        seeds = np.random.SeedSequence([seed, epoch, index, team.rank]).generate_state(2).view(np.int32)
+        stopping = tf.constant(float(stop.is_set()))
+        *news, computed, received = step(features, truth, tf.constant(seeds), tf.constant(rate, tf.float32), stopping)
+        if pending:
+            settle(*pending)  # one step late, so that a GPU always has its next step queued
+        pending = news
+        if index in sampled:
+            settle(*pending)
+            parts = got - asked, float(computed) - got, float(received - computed), time.time() - asked
+            pending, timings = None, timings + [[epoch + 1, index + 1, team.rank, *parts]]
+    if pending:
+        settle(*pending)
+    source.close()
+    return float(np.mean(losses)), np.array(timings)
 
 
-def _moment(tensors):
-    """Time at which the tensors are there; the copy to the host makes a GPU's queue finish first."""
-    with tf.control_dependencies(tensors), tf.device("CPU:0"):
-        host = tf.identity(tf.reshape(tensors[0], [-1])[0])
-        with tf.control_dependencies([host]):
-            return tf.timestamp()
-
-
-def _predictor(model):
-    logits = keras.Model(model.input, model.get_layer("logits").output)
-
-    @tf.function
-    def predict(features, truth):
-        raw = logits(features, training=False)
-        return tf.sigmoid(raw), network.binary_crossentropy(tf.cast(truth, tf.float32), raw)
-
-    return predict
-
-
-def _evaluate(team, predict, data, keys, rows, batch_size):
-    """This rank's part of a split: yields truth, score, loss per batch, the filling of the last batch removed."""
-    part = batches.share_of(rows, team.rank, team.size)
-    for (features, truth), count in batches.read_ahead(batches.evaluation_batches(data, keys, part, batch_size)):
-        score, loss = predict(features, truth)
-        yield truth[:count], score.numpy()[:count], loss.numpy()[:count]
-
-
-def _validate(team, predict, data, keys, rows, batch_size):
-    """Mean loss and micro F1 of a split, from sums over all workers: exact for parts of any size."""
-    sums = np.zeros(2 + 3 * len(data.labels))
-    for truth, score, loss in _evaluate(team, predict, data, keys, rows, batch_size):
-        sums += [loss.sum(dtype=np.float64), len(loss), *scores.counts(truth, scores.decide(score)).ravel()]
-    sums = team.sum(sums)
-    f1 = scores.precision_recall_f1(sums[2:].reshape(3, -1), "micro")[2]
-    return float(sums[0] / sums[1]), float(f1)
-
-
-def _predictions(team, predict, data, keys, rows, batch_size):
-    """Truth and score of a split in row order, on every rank."""
-    parts = [np.zeros((0, 2 * len(data.labels)), np.float32)]
-    for truth, score, _ in _evaluate(team, predict, data, keys, rows, batch_size):
-        parts.append(np.concatenate([truth, score], axis=1, dtype=np.float32))
-    both = team.gather(np.concatenate(parts))
-    return both[:, : len(data.labels)].astype(np.uint8), both[:, len(data.labels) :]
-
-
-class _Team:
-    """All workers of this run; alone, every operation leaves its input as it is."""
-
-    def __init__(self, hvd=None):
-        self.hvd, self.rank, self.size = hvd, hvd.rank() if hvd else 0, hvd.size() if hvd else 1
-
-    def average(self, tensor, name):
-        return self.hvd.allreduce(tensor, op=self.hvd.Average, name=name) if self.hvd else tensor
-
-    def sum(self, array):
-        return self.hvd.allreduce(tf.constant(array), op=self.hvd.Sum, name="sum").numpy() if self.hvd else array
-
-    def gather(self, array):
-        return self.hvd.allgather(tf.constant(array), name="gather").numpy() if self.hvd else array
-
-    def broadcast(self, variables):
-        if self.hvd:
-            self.hvd.broadcast_variables([variable.value for variable in variables], 0)
-
-    def average_batchnorm(self, model):
-        """Statistics are local to a worker within an epoch, as in Horovod's examples; here they become one again."""
-        for layer in model.layers if self.hvd else ():
-            if isinstance(layer, keras.layers.BatchNormalization):
-                for variable in layer.non_trainable_variables:
-                    variable.assign(self.average(variable.value, variable.path))
-
-    def on_first(self, function):
-        """Result of ``function()``, called on rank 0 alone; what it raises is raised on all ranks."""
-        outcome, error = None, None
-        if self.rank == 0:
-            try:
-                outcome = function()
-            except Exception as raised:
-                error = raised
-        if self.hvd:
-            outcome, error = self.hvd.broadcast_object((outcome, error), 0)
-        if error:
-            raise error
-        return outcome
-
-
-def _team():
-    """Join the other workers where a launcher started several, and set up this worker's device."""
-    env = os.environ
-    step = env.get("SLURM_STEP_NUM_TASKS", 1) if "PMIX_RANK" in env or "PMI_RANK" in env else 1
-    size = int(env.get("OMPI_COMM_WORLD_SIZE") or env.get("HOROVOD_SIZE") or env.get("PMI_SIZE") or step)
-    team, local_rank = _Team(), 0
-    if size > 1:
-        # On CPUs Horovod's thread waits by polling, at the cost of a third of a core: let it yield over MPI, and sleep
-        # longer between its rounds over Gloo.
-        env.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
-        if "HOROVOD_GLOO_RENDEZVOUS_ADDR" in env and not tf.config.list_physical_devices("GPU"):
-            env.setdefault("HOROVOD_CYCLE_TIME", "20")
-        # A worker that died or raised leaves the others in an all-reduce: an error in less than a minute.
-        env.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", "20")
-        env.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "50")
-        import horovod.tensorflow as hvd
-
-        hvd.init()
-        if hvd.size() != size:
-            raise RuntimeError(f"the launcher started {size} workers, Horovod found {hvd.size()}: another MPI library?")
-        team, local_rank = _Team(hvd), hvd.local_rank()
-    try:  # only before TensorFlow's first operation in this process; a later run finds it done
-        if gpus := tf.config.list_physical_devices("GPU"):
-            tf.config.set_visible_devices(gpus[local_rank % len(gpus)], "GPU")
-            tf.config.experimental.set_memory_growth(gpus[local_rank % len(gpus)], True)
-        cores = len(os.sched_getaffinity(0))
-        if size > 1 and cores == os.cpu_count():  # not bound to cores: share them
-            cores = max(1, cores // hvd.local_size())
-        tf.config.threading.set_intra_op_parallelism_threads(cores)
-    except RuntimeError:
-        pass
-    return team
+def _average_batchnorm(team, model):
+    """Statistics are a worker's own within an epoch, as in Horovod's examples; at its end they become one again."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable in layer.non_trainable_variables:
+                variable.assign(team.average(variable.value, variable.path))
 
 
 @contextmanager
 def _stop_signal():
-    """An event that SIGUSR1 sets (signals reach a process' main thread only: elsewhere it stays unset)."""
+    """An event that SIGUSR1 sets; signals reach only the main thread, in others it stays unset."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -382,21 +229,19 @@ def _stop_signal():
 
 
 def _earlier(folder, parameters):
-    """Result of a finished run of these parameters, and whether an unfinished one has a checkpoint."""
-    done, state = None, None
+    """Result of the finished run, or else path and state of its newest checkpoint."""
+    result, checkpoint, state = None, None, None
     if (folder / "provenance.json").exists() and (folder / "predictions.h5").exists():
         record = json.loads((folder / "provenance.json").read_text())
-        done, before = record["result"], record["parameters"]
-    elif found := checkpoints.newest(folder / "checkpoints"):
-        state, before = found[1], found[1]["parameters"]
+        result, before = record["result"], record["parameters"]
     else:
-        return None, False
-    same = {k: v for k, v in parameters.items() if k not in ("workdir", "cube")}
-    changed = [f"{k} = {before.get(k)!r}, now {v!r}" for k, v in same.items() if before.get(k) != v]
+        checkpoint, state = checkpoints.newest(folder / "checkpoints")
+        before = state["parameters"] if state else parameters
+    now = {name: value for name, value in parameters.items() if name not in ("workdir", "cube")}
+    changed = [f"{name} = {before.get(name)!r}, now {now[name]!r}" for name in now if before.get(name) != now[name]]
     if changed:
-        raise InputError(f"run {folder.name} exists with {'; '.join(changed)}: choose another name for the run, or "
-                         f"remove {folder}")  # fmt: skip
-    return done, state is not None
+        raise InputError(f"run {folder.name} exists with {'; '.join(changed)}: choose another name, or remove {folder}")
+    return result, checkpoint, state
 
 
 def _same_everywhere(team, model):
@@ -404,49 +249,20 @@ def _same_everywhere(team, model):
     digest = hashlib.sha256(b"".join(variable.numpy().tobytes() for variable in model.weights)).digest()
     seen = team.gather(np.frombuffer(digest, np.uint8)[None])
     if (seen != seen[0]).any():
-        differ = np.flatnonzero((seen != seen[0]).any(1))
+        differ = np.flatnonzero((seen != seen[0]).any(axis=1))
         raise RuntimeError(f"after training the weights of workers {differ} are not those of worker 0")
     return digest.hex()
 
 
-def _write_predictions(folder, predictions, data, result, bands):
-    partial = folder / ".partial.h5"
-    with h5py.File(partial, "w") as file:
-        names = [data.patches(split) for split in predictions]
-        codes = [np.full(len(truth), SPLITS.index(split)) for split, (truth, _) in predictions.items()]
-        file.create_dataset("patch", data=np.concatenate(names).astype(object), dtype=h5py.string_dtype())
-        file.create_dataset("split", data=np.concatenate(codes), dtype=SPLIT_TYPE)
-        file["truth"] = np.concatenate([truth for truth, _ in predictions.values()])
-        file["score"] = np.concatenate([score for _, score in predictions.values()])
-        file.attrs.update({
-            "run": result["run"], "labels": list(data.labels), "bands": np.atleast_1d(bands).tolist(),
-            "nomenclature": data.nomenclature, "miniature": data.miniature, "epochs": result["epochs"],
-            "finished": True,
-        })  # fmt: skip
-    partial.replace(folder / "predictions.h5")
+def _start_timings(folder, epochs):
+    """An empty timings.csv, or the one of the epochs that the checkpoint holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "timings.csv"
+    table = pd.read_csv(path) if epochs and path.exists() else pd.DataFrame(columns=TIMINGS)
+    _write_table(path, table[table["epoch"] <= epochs])
 
 
 def _write_table(path, table):
     partial = path.with_name(f".{path.name}.partial")
     table.to_csv(partial, index=False)
     partial.replace(path)
-
-
-TIMINGS = ["epoch", "step", "rank", "input_s", "compute_s", "allreduce_s", "step_s"]
-
-
-def _keep_timings(folder, epochs):
-    """Start timings.csv, or keep what the checkpoint's epochs left in it."""
-    path = folder / "timings.csv"
-    table = pd.read_csv(path) if path.exists() and epochs else pd.DataFrame(columns=TIMINGS)
-    _write_table(path, table[table["epoch"] <= epochs])
-
-
-def _write_timings(folder, rows):
-    table = pd.DataFrame(rows, columns=TIMINGS).astype({"epoch": int, "step": int, "rank": int})
-    table.sort_values(["step", "rank"]).to_csv(folder / "timings.csv", mode="a", header=False, index=False)
-
-
-def _say(team, text):
-    if team.rank == 0:
-        print(text, flush=True)

@@ -1,0 +1,122 @@
+"""Scoring a network: on a worker's share of a split, into the file of predictions, and on patches of a folder."""
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from bigearth import batches, network, scores
+from bigearth.cube import SPLIT_TYPE, SPLITS
+from bigearth.errors import InputError
+from bigearth.sentinel2 import GROUPS
+
+
+def scorer(team, model, data, keys, batch_size):
+    """Function that scores this worker's share of a split.
+
+    Returns
+    -------
+    callable
+        rows of the split -> iterator over (truth, score, loss per patch) of batches of this worker's patches.
+    """
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+
+    @tf.function(autograph=False)
+    def predict(features, truth):
+        raw = logits(features, training=False)
+        return tf.sigmoid(raw), network.binary_crossentropy(tf.cast(truth, tf.float32), raw)
+
+    def score(rows):
+        part = batches.share_of(rows, team.rank, team.size)
+        for (features, truth), count in batches.read_ahead(batches.evaluation_batches(data, keys, part, batch_size)):
+            yield (truth[:count], *(result.numpy()[:count] for result in predict(features, truth)))
+
+    return score
+
+
+def validate(team, score, rows):
+    """Mean loss and micro F1 of a split, from sums over all workers: exact for shares of any size."""
+    sums = 0
+    for truth, probability, loss in score(rows):
+        counts = scores.counts(truth, scores.decide(probability))
+        sums = sums + np.array([loss.sum(dtype=np.float64), len(loss), *counts.sum(axis=1)])
+    loss, patches, *counts = team.sum(sums + np.zeros(5))
+    return float(loss / patches), float(scores.precision_recall_f1(np.array(counts)[:, None], "micro")[2])
+
+
+def predict_split(team, score, rows, labels):
+    """Truth (N, labels) and score (N, labels) of a split in row order, on every worker."""
+    parts = [np.zeros((0, 2 * labels), np.float32)]
+    parts += [np.concatenate([truth, probability], axis=1, dtype=np.float32) for truth, probability, _ in score(rows)]
+    both = team.gather(np.concatenate(parts))
+    return both[:, :labels].astype(np.uint8), both[:, labels:]
+
+
+def write_predictions(path, data, predictions, attributes):
+    """Write ``predictions.h5``: patch, split, truth and score of every scored patch.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole.
+    data : Cube
+    predictions : {split: (truth, score)}
+    attributes : dict
+        Of the file, beside labels, nomenclature and miniature.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with h5py.File(partial, "w") as file:
+        names = np.concatenate([data.patches(split) for split in predictions]).astype(object)
+        codes = np.repeat([SPLITS.index(split) for split in predictions], [len(t) for t, _ in predictions.values()])
+        file.create_dataset("patch", data=names, dtype=h5py.string_dtype())
+        file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
+        file["truth"] = np.concatenate([truth for truth, _ in predictions.values()])
+        file["score"] = np.concatenate([score for _, score in predictions.values()])
+        known = {"labels": list(data.labels), "nomenclature": data.nomenclature, "miniature": data.miniature}
+        file.attrs.update(known | attributes)
+    partial.replace(path)
+
+
+def predict_folder(run, folder, batch_size=64):
+    """Score the patches of a folder with a finished run's ``model.keras``.
+
+    Parameters
+    ----------
+    run : path
+        Folder of the run.
+    folder : path
+        Holds one folder of GeoTIFFs per patch, as a BigEarthNet archive does.
+
+    Returns
+    -------
+    DataFrame
+        One row per patch (index: its name), one column per label: the score, 0 to 1.
+
+    Raises
+    ------
+    InputError
+        The run is not finished, the folder holds no patch, or the network wants bands that DSen2 made.
+    """
+    from bigearth.archive import read_patch  # these need GDAL, training itself does not
+    from bigearth.preprocessing import datasets
+
+    run, folder = Path(run), Path(folder)
+    if not (run / "model.keras").exists() or not (run / "predictions.h5").exists():
+        raise InputError(f"run {run} has no model.keras and predictions.h5: train it to its end in notebook 03")
+    with h5py.File(run / "predictions.h5") as file:
+        labels, upsampling = list(file.attrs["labels"]), file.attrs["upsampling"]
+    if upsampling == "dsen2":
+        raise InputError(f"run {run} wants bands super-resolved by DSen2: predict from a cube instead")
+    patches = sorted(path.parent for path in folder.glob("*/*_B02.tif"))
+    if not patches:
+        raise InputError(f"{folder} holds no patch: one folder of GeoTIFFs per patch is needed")
+    model, score = keras.saving.load_model(run / "model.keras", compile=False), []
+    for start in range(0, len(patches), batch_size):
+        read = [read_patch(patch) for patch in patches[start : start + batch_size]]
+        native = {metres: np.stack([patch[metres] for patch in read]) for metres in GROUPS}
+        features = datasets(native, "bilinear" if upsampling == "bilinear" else "none")
+        score.append(model.predict_on_batch({key: features[key] for key in model.input}))
+    return pd.DataFrame(np.concatenate(score), [patch.name for patch in patches], labels)
