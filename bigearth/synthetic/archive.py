@@ -19,13 +19,22 @@ from bigearth.synthetic.scenes import scenes
 gdal.UseExceptions()
 
 _CODES = np.array([CLC_CODE[label] for label in LABELS_43], np.uint16)
+# The archive's WKT was written by an older PROJ, which spelt these axes out.
+_DATUM_UNIT = 'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],'
+_AXES = _DATUM_UNIT, _DATUM_UNIT + 'AXIS["Latitude",NORTH],AXIS["Longitude",EAST],'
 MARKER = "MINIATURE"
 NOTE = "A generated landscape in the layout of BigEarthNet: for trying the study, not for science."
 V2_COLUMNS = pa.schema(
-    [(name, pa.string()) for name in ("patch_id",)]
-    + [("labels", pa.list_(pa.string()))]
-    + [(name, pa.string()) for name in ("split", "country", "s1_name", "s2v1_name")]
-    + [(name, pa.bool_()) for name in ("contains_seasonal_snow", "contains_cloud_or_shadow")]
+    {
+        "patch_id": pa.string(),
+        "labels": pa.list_(pa.string()),
+        "split": pa.string(),
+        "country": pa.string(),
+        "s1_name": pa.string(),
+        "s2v1_name": pa.string(),
+        "contains_seasonal_snow": pa.bool_(),
+        "contains_cloud_or_shadow": pa.bool_(),
+    }
 )
 
 
@@ -139,7 +148,7 @@ def _write_v2(folder, patches, seed):
                     "labels": labels,
                     "split": {"val": "validation"}.get(patch["split"], patch["split"]),
                     "country": tile.country,
-                    "s1_name": f"S1A_IW_GRDH_1SDV_{tile.sensed}_{tile.name[1:]}_{position}",
+                    "s1_name": f"S1A_IW_GRDH_1SDV_{tile.sensed}_{tile.name[1:]}_{patch['col']}_{patch['row']}",
                     "s2v1_name": f"{tile.mission}_MSIL2A_{tile.sensed}_{patch['col']}_{patch['row']}",
                     "contains_seasonal_snow": patch["snow"],
                     "contains_cloud_or_shadow": patch["cloud"],
@@ -159,7 +168,7 @@ def _metadata(scene, patch, labels):
     return {
         "labels": labels,
         "coordinates": {"ulx": x, "uly": y, "lrx": x + PATCH_METRES, "lry": y - PATCH_METRES},
-        "projection": _spatial_reference(tile.epsg).ExportToWkt(),
+        "projection": _spatial_reference(tile.epsg).ExportToWkt().replace(*_AXES),
         "tile_source": f"{tile.mission}_MSIL1C_{tile.sensed}_N0206_R{tile.orbit:03d}_{tile.name}_{tile.sensed}.SAFE",
         "acquisition_date": str(datetime.strptime(tile.sensed, "%Y%m%dT%H%M%S")),
     }

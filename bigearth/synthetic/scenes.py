@@ -30,7 +30,7 @@ class Scene:
     patches: list
 
 
-def scenes(patches, seed):
+def scenes(patches, seed, only=None):
     """Render the tiles of a miniature, one after the other, so that one is in memory at a time.
 
     Parameters
@@ -39,6 +39,8 @@ def scenes(patches, seed):
         Number of patches over all tiles, six or more.
     seed : int
         Same seed, same pixels.
+    only : list of str, optional
+        Render these tiles only; then the splits mean nothing.
 
     Yields
     ------
@@ -46,6 +48,8 @@ def scenes(patches, seed):
     """
     needs = np.zeros((len(SPLITS), len(LABELS_43)))
     for i, tile in enumerate(TILES):
+        if only and tile.name not in only:
+            continue
         count = patches // len(TILES) + (i < patches % len(TILES))
         rng = np.random.default_rng([seed, i])
         side = int(np.ceil(np.sqrt(count)))
