@@ -110,26 +110,10 @@ def read_index(archive, workdir):
     watched += [archive / "lists/splits" / name for name in SPLIT_FILES.values()]
     key = [str(archive)] + [path.stat().st_mtime_ns if path.exists() else 0 for path in watched]
     cache = workdir / "patches.parquet"
-    if cache.exists():
-        index = pd.read_parquet(cache)
-        if index.attrs.get("key") == key:
-            return index.assign(labels=index.labels.map(list))
-    index = _index_v1(archive) if version == 1 else _index_v2(archive)
-    _check_labels(index.labels, index.patch, nomenclature.labels(43 if version == 1 else 19), archive)
-    twice = index.patch[index.patch.duplicated()]
-    if len(twice):
-        raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
-    index = index.sort_values("patch", ignore_index=True)
-    index.attrs = {"archive": str(archive), "version": version, "key": key}
-    index.attrs["miniature"] = (archive / MARKER).exists()
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        partial = workdir / f".patches.{os.getpid()}.parquet"
-        index.to_parquet(partial)
-        partial.replace(cache)
-    except OSError as error:
-        raise InputError(f"workdir {workdir} cannot be written ({error.strerror}): give another folder") from None
-    return index
+    if not cache.exists() or pd.read_parquet(cache, columns=["patch"]).attrs.get("key") != key:
+        _write_index(archive, version, key, cache)
+    index = pd.read_parquet(cache)
+    return index.assign(labels=index.labels.map(list))
 
 
 def archive_version(archive):
@@ -146,6 +130,24 @@ def archive_version(archive):
         f"archive {archive} holds neither v1.0 patch folders (S2A_MSIL2A_...) nor v2.0's metadata.parquet: "
         f"give the folder that does"
     )
+
+
+def _write_index(archive, version, key, cache):
+    index = _index_v1(archive) if version == 1 else _index_v2(archive)
+    _check_labels(index.labels, index.patch, nomenclature.labels(43 if version == 1 else 19), archive)
+    twice = index.patch[index.patch.duplicated()]
+    if len(twice):
+        raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
+    index = index.sort_values("patch", ignore_index=True)
+    index.attrs = {"archive": str(archive), "version": version, "key": key}
+    index.attrs["miniature"] = (archive / MARKER).exists()
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_name(f".patches.{os.getpid()}.parquet")
+        index.to_parquet(partial)
+        partial.replace(cache)
+    except OSError as error:
+        raise InputError(f"workdir {cache.parent} cannot be written ({error.strerror}): give another folder") from None
 
 
 def _index_v2(archive):

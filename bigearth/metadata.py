@@ -1,35 +1,40 @@
 """The metadata of BigEarthNet v2.0: its table of patches, and where they lie."""
 
+import re
+
+import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
 from bigearth.sentinel2 import PATCH_METRES
 
+_NAME = re.compile(r"(S2[A-D]_MSIL2A_(\d{8})T.+_(T\d\d[A-Z]{3}))_(\d+)_(\d+)")
+
 
 def read_metadata(path):
     """v2.0's ``metadata.parquet`` as an index (see `archive.read_index`), whether or not the patches are there."""
-    table = pd.read_parquet(path)
+    table = pd.read_parquet(path).reset_index(drop=True)
     try:
-        patch = table["patch_id"]
-        parts = patch.str.extract(r"^(?P<tile_source>.+_(?P<tile>T\d\d[A-Z]{3}))_(?P<column>\d+)_(?P<row>\d+)$")
-        unreadable = patch[parts.tile.isna()]
-        if len(unreadable):
-            raise InputError(f"{path}: {unreadable.iloc[0]} is not a v2.0 patch name: restore the file")
-        corners = pd.DataFrame({tile: tile_corner(tile) for tile in parts.tile.unique()}, index=["epsg", "x", "y"]).T
-        corners = corners.loc[parts.tile].reset_index(drop=True)
+        patch = table["patch_id"].tolist()
+        parts = [_NAME.fullmatch(name) for name in patch]
+        if None in parts:
+            raise InputError(f"{path}: {patch[parts.index(None)]} is not a v2.0 patch name: restore the file")
+        source, date, tile, column, row = zip(*(part.groups() for part in parts), strict=True)
+        corners = {name: tile_corner(name) for name in set(tile)}
+        epsg, x, y = np.array([corners[name] for name in tile]).T
         return pd.DataFrame(
             {
-                "patch": patch.astype(str),
-                "folder": "BigEarthNet-S2/" + parts.tile_source + "/" + patch,
+                "patch": patch,
+                "folder": [f"BigEarthNet-S2/{folder}/{name}" for folder, name in zip(source, patch, strict=True)],
                 "labels": [list(values) for values in table["labels"]],
                 "split": table["split"].astype(object),
-                "tile": parts.tile,
-                "tile_source": parts.tile_source,
+                "tile": tile,
+                "tile_source": source,
                 "country": table["country"],
-                "date": pd.to_datetime(parts.tile_source.str.extract(r"_(\d{8})T")[0]),
-                "x": corners.x + PATCH_METRES * parts.column.astype(int),
-                "y": corners.y - PATCH_METRES * parts.row.astype(int),
-                "epsg": corners.epsg,
+                "date": pd.to_datetime(pd.Series(date)),
+                "x": x + PATCH_METRES * np.array(column, int),
+                "y": y - PATCH_METRES * np.array(row, int),
+                "epsg": epsg,
                 "snow": table["contains_seasonal_snow"].astype("boolean"),
                 "cloud": table["contains_cloud_or_shadow"].astype("boolean"),
             }

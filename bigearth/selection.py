@@ -53,7 +53,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
         raise InputError("nomenclature 43 is not in a v2.0 archive, whose patches carry 19 classes: give 19")
     record = {"archive_version": version, "patches": len(index), "exclude": {}, "nomenclature": nomenclature}
 
-    known = set(index.patch)
+    known = set(index.patch.tolist())
     excluded = set()
     for path in exclude:
         listed = set(read_names(_locate(path, index)))
@@ -63,7 +63,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     record["excluded"] = len(index) - len(rows)
 
     if nomenclature < own:
-        labels = rows.labels.map(names.to_19)
+        labels = pd.Series([names.to_19(patch) for patch in rows.labels], rows.index)
         rows = rows.assign(labels=labels)[labels.map(len) > 0]
     record["without_label"] = len(index) - record["excluded"] - len(rows)
 
@@ -90,7 +90,7 @@ def _splits(rows, splits, seed, known):
     if splits and splits != "random":
         split = read_splits(resolve(splits))
         _known(split.keys(), known, splits)
-        return f"lists in {Path(splits).name}", rows.patch.map(split)
+        return f"lists in {Path(splits).name}", pd.Series(map(split.get, rows.patch.tolist()), rows.index, dtype=object)
     order = _hash(rows.patch, f"split {seed}").argsort().argsort()
     cuts = [round(len(rows) * share) for share in CUTS]
     return "random 60/20/20", order.map(lambda place: SPLITS[(place >= cuts[0]) + (place >= cuts[1])])
@@ -120,4 +120,4 @@ def _hash(patches, salt):
         copy.update(name.encode())
         return int.from_bytes(copy.digest(), "big")
 
-    return pd.Series([digest(name) for name in patches], index=patches.index, dtype="uint64")
+    return pd.Series([digest(name) for name in patches.tolist()], index=patches.index, dtype="uint64")
