@@ -29,7 +29,7 @@ def collect(workdir, runs=()):
     DataFrame
         What was run; ``epoch_s``, the training time of an epoch (mean of the epochs after the first, which holds the
         tracing of the graph); ``validation_s, startup_s, images_s, gpu_hours``; ``f1`` (``f1_split`` says of which
-        split); and ``flags``: what is wrong with the run, as text, empty where nothing is. ``attrs["left_out"]`` names
+        split); ``remarks``, what is wrong with the run, as text, empty where nothing is. ``attrs["left_out"]`` names
         the runs that were found but not finished.
 
     Raises
@@ -58,14 +58,14 @@ def _read(run):
     p, workers, machine = record["parameters"], record["workers"], record["machine"]
     seconds, first = history["seconds"], history["epoch"].iloc[0]
     later = seconds[1:] if len(seconds) > 1 else seconds
-    flags = []
+    remarks = []
     if len(history) < p["epochs"]:
-        flags.append(f"interrupted after {len(history)} of {p['epochs']} epochs")
+        remarks.append(f"interrupted after {len(history)} of {p['epochs']} epochs")
     if list(history["epoch"]) != list(range(first, first + len(history))):
-        flags.append("epochs missing in history.csv")
+        remarks.append("epochs missing in history.csv")
     if len(seconds) == 1:
-        flags.append("one epoch: holds the tracing of the graph")
-    flags += gaps(run, workers)
+        remarks.append("one epoch: holds the tracing of the graph")
+    remarks += gaps(run, workers)
     split, f1 = _f1(run, history)
     bands = p["bands"] if isinstance(p["bands"], str) else " ".join(p["bands"])
     wall = record["wall_seconds"]
@@ -91,7 +91,7 @@ def _read(run):
         "gpu_hours": record["gpu_hours"],
         "f1": f1,
         "f1_split": split,
-        "flags": "; ".join(flags),
+        "remarks": "; ".join(remarks),
     }
 
 
@@ -130,7 +130,7 @@ def parts(workdir, runs):
     Parameters
     ----------
     runs : DataFrame
-        From :func:`collect`; runs without timings are left out (their flag says so).
+        From :func:`collect`; runs without timings are left out (their remark says so).
 
     Returns
     -------

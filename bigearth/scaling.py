@@ -52,7 +52,7 @@ def series(runs):
     DataFrame
         One row per series and number of workers: ``series`` (text), ``scaling, workers, nodes, repeats, epoch_s,
         deviation`` (over repeats)``, speedup, efficiency, karp_flatt, images_s, gpu_hours`` (of one epoch; without
-        GPUs, hours of a worker)``, f1, f1_sd, flags``.
+        GPUs, hours of a worker)``, f1, f1_sd, remarks``.
     """
     tables = []
     for scaling, fixed in (("weak", "batch_size"), ("strong", "global_batch")):
@@ -67,7 +67,7 @@ def series(runs):
             table.insert(1, "scaling", scaling)
             table = table.join(speedups(table["workers"], table["epoch_s"]))
             if len(table) == 1:
-                table["flags"] = [_join(table["flags"].iloc[0], "single point: no speed-up")]
+                table["remarks"] = [_join(table["remarks"].iloc[0], "single point: no speed-up")]
                 table[["speedup", "efficiency"]] = np.nan
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -86,7 +86,7 @@ def _point(key, group):
         "total_s": group["total_s"].mean(),
         "f1": group["f1"].mean(),
         "f1_sd": group["f1"].std(),
-        "flags": _join(*(f"{run.run}: {run.flags}" for run in group.itertuples() if run.flags)),
+        "remarks": _join(*(f"{run.run}: {run.remarks}" for run in group.itertuples() if run.remarks)),
     }
 
 

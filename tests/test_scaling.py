@@ -69,7 +69,7 @@ def test_repeats_are_averaged_and_start_up_is_apart(tmp_path):
     weak = scaling.series(runs)
     assert weak["workers"].tolist() == [1, 2] and weak["repeats"].tolist() == [2, 1]
     assert weak["epoch_s"].tolist() == [11, 6] and weak["deviation"][0] == pytest.approx(np.sqrt(2))
-    assert weak["speedup"][1] == pytest.approx(11 / 6) and (weak["flags"] == "").all()
+    assert weak["speedup"][1] == pytest.approx(11 / 6) and (weak["remarks"] == "").all()
     assert weak["f1"].tolist() == pytest.approx([0.6, 0.6]) and set(runs["f1_split"]) == {"validation"}
 
 
@@ -80,7 +80,7 @@ def test_weak_and_strong_series(tmp_path):
     found = scaling.series(measurements.collect(tmp_path)).set_index(["scaling", "workers", "epoch_s"])
     assert found.loc[("weak", 2, 5.5), "efficiency"] == pytest.approx(10 / 11)
     assert found.loc[("strong", 2, 7), "efficiency"] == pytest.approx(5 / 7)
-    assert "single point" in found.loc[("weak", 2, 7), "flags"] and np.isnan(found.loc[("weak", 2, 7), "speedup"])
+    assert "single point" in found.loc[("weak", 2, 7), "remarks"] and np.isnan(found.loc[("weak", 2, 7), "speedup"])
 
 
 def test_different_experiments_are_never_mixed(tmp_path):
@@ -89,7 +89,7 @@ def test_different_experiments_are_never_mixed(tmp_path):
     write_run(tmp_path, "batch", workers=4, batch_size=16)
     found = scaling.series(measurements.collect(tmp_path))
     assert found["series"].nunique() == 3 and found["speedup"].isna().all()
-    assert found["flags"].str.contains("single point").all()
+    assert found["remarks"].str.contains("single point").all()
 
 
 def test_parts_of_a_step(tmp_path):
@@ -100,7 +100,7 @@ def test_parts_of_a_step(tmp_path):
     assert 0 < row.noise < 0.01
 
 
-def test_interrupted_and_incomplete_runs_are_flagged(tmp_path):
+def test_interrupted_and_incomplete_runs_are_remarked(tmp_path):
     folder = write_run(tmp_path, "short", workers=2, epochs=3)
     history = pd.read_csv(folder / "history.csv")
     history.iloc[[0, 2]].to_csv(folder / "history.csv", index=False)
@@ -112,11 +112,11 @@ def test_interrupted_and_incomplete_runs_are_flagged(tmp_path):
     (bare / "timings.csv").unlink()
     (tmp_path / "runs" / "killed").mkdir()
     runs = measurements.collect(tmp_path)
-    flags = runs.set_index("run")["flags"]
-    assert "interrupted after 2 of 3" in flags["short"] and "epochs missing" in flags["short"]
-    assert "not every rank" in flags["short"] and "ranks [0] of 2" in flags["lost"]
-    assert flags["bare"] == "no timings.csv" and runs.attrs["left_out"] == ["killed"]
-    assert "short: interrupted" in "".join(scaling.series(runs)["flags"])
+    remarks = runs.set_index("run")["remarks"]
+    assert "interrupted after 2 of 3" in remarks["short"] and "epochs missing" in remarks["short"]
+    assert "not every rank" in remarks["short"] and "ranks [0] of 2" in remarks["lost"]
+    assert remarks["bare"] == "no timings.csv" and runs.attrs["left_out"] == ["killed"]
+    assert "short: interrupted" in "".join(scaling.series(runs)["remarks"])
     assert measurements.parts(tmp_path, runs)["run"].tolist() == ["lost", "short"]
 
 
