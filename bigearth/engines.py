@@ -60,9 +60,9 @@ def start(workers=None, launcher="mpi", exact=True):
     Raises
     ------
     InputError
-        The launcher is unknown, cannot work here, or ``workers`` differs from the allocation.
+        The launcher is unknown or cannot work here, ``workers`` differs from the allocation, workers share a GPU.
     WorkerError
-        The workers did not come up, are not one MPI job of this size, or share a GPU.
+        The workers did not come up, or are not one MPI job of this size.
     """
     kind, _, site = launcher.partition(":")
     if kind not in LAUNCHERS:
@@ -346,7 +346,7 @@ def _check_queued(job):
     reason = subprocess.run(["squeue", "-h", "-j", job, "-o", "%r"], capture_output=True, text=True).stdout.strip()
     if reason in sites.NEVER:
         raise InputError(
-            f"Slurm will never start a job for these workers ({reason}): fewer of them, or less time in the site's profile"
+            f"Slurm will never start a job for these workers ({reason}): take fewer, or change the site's profile"
         )
     time.sleep(1)  # not to bother the scheduler
 
