@@ -96,7 +96,7 @@ def read_runs(workdir, runs):
         try:
             read = read_predictions(Path(workdir) / "runs" / run / "predictions.h5")
         except InputError as error:
-            rows.append({"run": run, "status": f"left out: {error}"})
+            rows.append({"run": run, "status": f"left out: {error}".replace(f"{workdir}/", "")})
             continue
         status = "finished" if read.finished else f"unfinished training: scored after epoch {read.epochs}"
         neighbour = next(iter(found.values()), read)
