@@ -103,9 +103,8 @@ def load(path):
         if base in groups:
             raise InputError(f"{path}: two runs are named {base!r}; give each a name of its own")
         if file not in notebooks:
-            notebooks[file] = papermill.inspect_notebook(file)
-        declared = {key: value["default"] for key, value in notebooks[file].items()}
-        groups[base] = _expand(entry, base, file, declared, defaults, f"{path}: run {base}")
+            notebooks[file] = _declared(file)
+        groups[base] = _expand(entry, base, file, notebooks[file], defaults, f"{path}: run {base}")
     for key in content.get("defaults") or {}:
         if key not in ("results", "workdir") and not any(key in found for found in notebooks.values()):
             raise InputError(f"{path}: defaults: no notebook of the study declares {key!r}")
@@ -146,6 +145,14 @@ def _notebook(text, path):
     if not file.is_file():
         raise InputError(f"{path}: notebook {text!r} is missing: there is no {file}")
     return file
+
+
+def _declared(file):
+    """Parameters of a notebook's parameters cell, each with its default's source text."""
+    try:
+        return {key: found["default"] for key, found in papermill.inspect_notebook(file).items()}
+    except Exception as error:  # papermill and nbformat have no common one
+        raise InputError(f"{file}: not a notebook that can be run: {' '.join(str(error).split())[:200]}") from None
 
 
 def _expand(entry, base, file, declared, defaults, where):

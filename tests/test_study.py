@@ -100,6 +100,12 @@ def test_other_mistakes(write, table, tmp_path, capsys):
     assert len(errors) == 3 and "not valid YAML" in errors[0] and "missing.yaml" in errors[1] and "table" in errors[2]
 
 
+def test_a_broken_notebook_is_named(write, tmp_path):
+    (tmp_path / "broken.ipynb").write_text("{")
+    with pytest.raises(InputError, match="broken.ipynb: not a notebook that can be run"):
+        study.load(write({"notebook": str(tmp_path / "broken.ipynb")}))
+
+
 def test_yaml_cannot_run_code(tmp_path):
     path = tmp_path / "evil.yaml"
     path.write_text(f"study: !!python/object/apply:os.system ['touch {tmp_path}/pwned']")
@@ -271,7 +277,7 @@ def test_dry_run_says_and_does_nothing(write, table, tmp_path, capsys):
 def test_the_studies_of_the_project_are_valid(path):
     assert study.load(path).runs
     head = "".join(line for line in Path(path).read_text().splitlines(True) if line.startswith("#"))
-    assert all(word in head for word in ("command:", "machine:", "time:", "expects:"))
+    assert all(word in head for word in ("command", "machine", "time", "expects"))
 
 
 def _until(condition, seconds):

@@ -1,0 +1,209 @@
+"""Workers: they form one group, talk and fail through the notebook, and never outlive it."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from bigearth import engines, workers
+from bigearth.errors import InputError
+
+# ---- what the workers do; they import this module, as every function that they run ----
+
+
+def place(number=0):
+    from mpi4py.MPI import COMM_WORLD
+
+    print(f"rank {COMM_WORLD.rank} is here", flush=True)
+    total = COMM_WORLD.allreduce(number)
+    return COMM_WORLD.rank, total, os.getpid(), sorted(os.sched_getaffinity(0)), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def talk():
+    for word in ("one", "two", "three"):
+        print(word, flush=True)
+        time.sleep(1.2)
+
+
+def fail(rank, error):
+    from mpi4py.MPI import COMM_WORLD
+
+    if COMM_WORLD.rank == rank:
+        raise {"InputError": InputError, "ValueError": ValueError}[error]("too much\nof it")
+    COMM_WORLD.barrier()  # the others wait for ever
+
+
+def die(rank):
+    from mpi4py.MPI import COMM_WORLD
+
+    if COMM_WORLD.rank == rank:
+        os.kill(os.getpid(), signal.SIGKILL)
+    COMM_WORLD.barrier()
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(__file__))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """After each test no process that it started is there."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    _until(lambda: set(psutil.Process().children(recursive=True)) <= before)
+
+
+def _until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_two_workers_are_one_group(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.chdir(tmp_path)
+    watched = []
+    with engines.start(2, "mpi") as group:
+        found = group.run(place, number=21)
+        assert [f[:2] for f in found] == [(0, 42), (1, 42)] and group.size == 2
+        assert [f[4] for f in found] == ["3", "5"]  # each its own GPU
+        if len(os.sched_getaffinity(0)) > 1:
+            assert set(found[0][3]).isdisjoint(found[1][3])  # and its own cores
+        assert capsys.readouterr().out == "rank 0 is here\n"  # of rank 0 alone
+
+        folder = group._folder
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        key = json.loads((folder / "security" / "ipcontroller-client.json").read_text())["key"]
+        shown = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+        assert len(key) > 30 and len(shown) >= 4 and key not in str(shown)
+        listening = [
+            c.laddr.ip for c in psutil.Process(group._processes[0].pid).net_connections() if c.status == "LISTEN"
+        ]
+        assert set(listening) == {"127.0.0.1"}
+
+        group.run(talk, watch=lambda: watched.append(capsys.readouterr().out))
+        assert [text for text in watched if text] == ["one\n", "two\n", "three\n"]  # while it runs, not at its end
+
+        started = time.monotonic()
+        with pytest.raises(engines.WorkerError, match=r"^rank 1 of 2: ValueError: too much") as caught:
+            group.run(fail, rank=1, error="ValueError")
+        assert "test_engines.py" in str(caught.value) and "in fail(rank, error)" in str(caught.value)
+        assert time.monotonic() - started < 30
+        with pytest.raises(engines.WorkerError, match="stopped; start new ones"):
+            group.run(talk)
+        assert not folder.exists()
+
+
+def test_a_dead_worker_is_named(capsys):
+    with engines.start(2, "mpi") as group, pytest.raises(engines.WorkerError, match="^rank 1 of 2: the process ended"):
+        group.run(die, rank=1)
+
+
+def test_one_worker_needs_no_mpi():
+    with engines.start(1, "mpi") as group:
+        assert "mpiexec" not in str([child.cmdline() for child in psutil.Process().children(recursive=True)])
+        with pytest.raises(InputError, match="^too much\nof it$"):  # what a user can mend comes as it was raised
+            group.run(fail, rank=0, error="InputError")
+    with engines.start(1) as group, pytest.raises(engines.WorkerError, match="^rank 0 of 1: the process ended"):
+        group.run(die, rank=0)
+
+
+def test_interrupting_the_notebook_stops_the_workers():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with engines.start(1) as group, pytest.raises(KeyboardInterrupt):
+        group.run(talk, watch=interrupt)
+    assert not group._processes
+
+
+def test_killing_the_notebook_leaves_no_worker():
+    code = "import time\nfrom bigearth.engines import start\ng = start(2)\nprint('up', flush=True)\ntime.sleep(99)"
+    notebook = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert notebook.stdout.readline() == "up\n"
+    children = psutil.Process(notebook.pid).children(recursive=True)
+    assert len(children) >= 4
+    notebook.kill()
+    notebook.wait()
+    _until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+
+
+def test_workers_that_are_no_group_are_refused(monkeypatch):
+    """The classic mistake: the launcher and mpi4py do not know each other, and each rank believes to be alone."""
+    monkeypatch.setattr(engines, "_command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
+    with pytest.raises(engines.WorkerError, match=r"2 came, whose MPI says size \[1\], ranks \[0, 0\]"):
+        engines.start(2, "mpi")
+
+
+def test_a_launcher_that_fails_is_told_with_its_words(monkeypatch):
+    monkeypatch.setattr(engines, "_command", lambda *_: ["sh", "-c", "echo no such partition; exit 3"])
+    with pytest.raises(engines.WorkerError, match="sh ended with code 3:\nno such partition"):
+        engines.start(2, "mpi")
+
+
+def test_too_few_workers_are_told_in_time(monkeypatch):
+    monkeypatch.setattr(engines, "_command", lambda *_: ["sh", "-c", "sleep 99"])
+    monkeypatch.setattr(engines, "START_SECONDS", 5)
+    with pytest.raises(engines.WorkerError, match="0 of 2 workers after 5 s"):
+        engines.start(2, "mpi")
+
+
+@pytest.mark.parametrize(
+    ("number", "launcher", "allocation", "message"),
+    [
+        (2, "ssh", None, "choose one of mpi, srun, slurm, horovodrun"),
+        (0, "mpi", None, "workers is 0"),
+        (2, "srun", None, "needs a Slurm allocation"),
+        (2, "srun", 4, "workers is 2 but the allocation has 4 tasks"),
+        (2, "slurm:mini", 4, "would wait for ever"),
+        (None, "slurm:mini", None, "needs a number of workers"),
+        (3, "slurm:mini", None, "not a multiple"),
+        (2, "slurm:atlantis", None, "site 'atlantis' is unknown; slurm/sites has generic, juwels, mini"),
+    ],
+)
+def test_what_cannot_start_is_refused_at_once(monkeypatch, number, launcher, allocation, message):
+    for name in list(os.environ):
+        if name.startswith("SLURM_"):
+            monkeypatch.delenv(name)
+    if allocation:
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+        monkeypatch.setenv("SLURM_NTASKS", str(allocation))
+    with pytest.raises(InputError, match=message):
+        engines.start(number, launcher)
+
+
+def test_all_of_the_allocation_or_of_the_cores(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert engines._count(None, "mpi", True) == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    assert engines._count(None, "srun", True) == engines._count(4, "srun", False) * 2 == 8
+
+
+def member(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
+    return {"rank": rank, "node": node, "gpus": list(gpus), "visible": list(visible or gpus), "cores": list(cores)}
+
+
+def test_each_worker_gets_its_share_of_its_node():
+    both = [member(0, "a", "01"), member(1, "b", "01"), member(2, "a", "01"), member(3, "b", "01")]
+    pins = workers.pins(both, bind=True)
+    assert [pin["gpu"] for pin in pins] == ["0", "0", "1", "1"]
+    assert [pin["cores"] for pin in pins] == [[0, 1], [0, 1], [2, 3], [2, 3]]
+    assert workers.pins([member(0), member(1)], bind=False) == [{"cores": None, "gpu": None}] * 2
+    hidden = [member(0, gpus=["GPU-a"], visible="0"), member(1, gpus=["GPU-b"], visible="0")]
+    assert [pin["gpu"] for pin in workers.pins(hidden, bind=False)] == [None, None]  # Slurm did it already
+    crowded = workers.pins([member(rank, cores=[0]) for rank in range(2)], bind=True)
+    assert [pin["cores"] for pin in crowded] == [None, None]
+
+
+def test_sharing_a_gpu_is_refused():
+    with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
+        workers.pins([member(0, gpus=["0"]), member(1, gpus=["0"])], bind=False)
