@@ -113,7 +113,7 @@ def measure(counts, launcher, batch_size, watch=None, **training):
     for count in sorted(counts):
         share, rest = divmod(batch_size * min(counts), count)
         batches = [batch_size] if rest or share == batch_size else [batch_size, share]
-        with engines.start(count, launcher) as group:
+        with engines.start(count, launcher, exact=False) as group:
             for batch in batches:
                 names.append(f"scaling-w{count}-b{batch}")
                 shutil.rmtree(runs / names[-1], ignore_errors=True)  # else a finished run would not be measured again
