@@ -24,6 +24,9 @@ _DATATAKE = re.compile(r"G(S2[A-D])_(\d{8}T\d{6})_")
 _TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _GRID = max(RESOLUTION.values())  # a window of all bands starts on the grid of the coarsest
+# Pixels of the grid across which patches of a row are read at once: 9 patches, about a block of a product's JPEG 2000,
+# which is decoded anyway.
+_READ_ON = 9 * PATCH_METRES // _GRID
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,36 @@ def read_tile_patches(folder, table):
 def read_cut(cut):
     """As `read_tile_patches`, for one tile of a `plan`."""
     datasets = open_bands(cut.tile)
-    gdal.SetCacheMax(sum(_cache_bytes(band, SIZE[m]) for m, bands in datasets.items() for band in bands))
-    for row, corner in zip(cut.rows.tolist(), cut.corners, strict=True):
-        corners = {m: (corner * (_GRID // m)).tolist() for m in GROUPS}
-        yield row, {m: read_window(cut.tile, datasets, m, *corners[m], SIZE[m], SIZE[m]) for m in GROUPS}
+    gdal.SetCacheMax(sum(cache_bytes(band, SIZE[m]) for m, bands in datasets.items() for band in bands))
+    yield from zip(cut.rows.tolist(), windows(cut.tile, datasets, cut.corners), strict=True)
+
+
+def windows(tile, datasets, corners):
+    """The pixels of patches, read for all patches of a raster row at once.
+
+    Parameters
+    ----------
+    tile : Tile
+    datasets : dict
+        {metres: list of gdal.Dataset}, see `open_bands`.
+    corners : (n, 2) int array
+        Upper left corners (column, row) in pixels of 60 m, in raster order: so every block is decoded once.
+
+    Yields
+    ------
+    dict
+        {metres: (size, size, bands) uint16 array}: views of what was read for the row.
+    """
+    steps = np.diff(corners, axis=0)
+    breaks = (steps[:, 1] != 0) | (steps[:, 0] > _READ_ON)
+    for run in np.split(corners, np.flatnonzero(breaks) + 1):
+        (left, top), right = run[0].tolist(), int(run[-1, 0])
+        strips = {}
+        for m in datasets:
+            f, size = _GRID // m, SIZE[m]
+            strips[m] = read_window(tile, datasets, m, left * f, top * f, (right - left) * f + size, size)
+        for start in (run[:, 0] - left).tolist():
+            yield {m: strip[:, start * _GRID // m : start * _GRID // m + SIZE[m]] for m, strip in strips.items()}
 
 
 def open_bands(tile):
@@ -183,17 +212,19 @@ def read_window(tile, datasets, metres, column, row, width, height):
 
     Returns
     -------
-    (height, width, bands) uint16 array
+    (height, width, bands) uint16 array, band after band in memory
     """
-    out = np.empty((height, width, len(datasets[metres])), np.uint16)
+    out = np.empty((len(datasets[metres]), height, width), np.uint16)
     for i, dataset in enumerate(datasets[metres]):
         try:
-            dataset.GetRasterBand(1).ReadAsArray(column, row, width, height, buf_obj=out[..., i])
+            dataset.GetRasterBand(1).ReadAsArray(column, row, width, height, buf_obj=out[i])
         except RuntimeError:
             path = dataset.GetDescription()
             raise InputError(f"{path} is damaged near column {column}, row {row}: fetch it again") from None
     offset = [tile.offset[band] for band in GROUPS[metres]]
-    return np.clip(out + np.int32(offset), 0, 65535).astype(np.uint16) if any(offset) else out
+    if any(offset):
+        out = np.clip(out + np.int32(offset)[:, None, None], 0, 65535).astype(np.uint16)
+    return np.moveaxis(out, 0, -1)
 
 
 def radiometry(cuts):
@@ -278,7 +309,7 @@ def _check(tile, rows, datasets):
     return Cut(tile, rows.index.to_numpy()[order], corners[order])
 
 
-def _cache_bytes(dataset, size):
+def cache_bytes(dataset, size):
     """Memory for the rows of blocks that windows of `size` lines touch at a time."""
     width, height = dataset.GetRasterBand(1).GetBlockSize()
     across = -(-dataset.RasterXSize // width) * width
