@@ -1,0 +1,155 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from bigearth import __main__ as commands
+from bigearth.cube import open_cube, partial
+from bigearth.cube_writing import progress
+from bigearth.errors import InputError
+from bigearth.nomenclature import LABELS_43
+from bigearth.sentinel2 import BANDS, KEY
+from bigearth.verification import check
+
+
+@pytest.fixture
+def copied(tiny_cube, tmp_path):
+    """A copy of the tiny cube, to be damaged."""
+    return shutil.copy(tiny_cube, tmp_path / "cube.h5")
+
+
+@pytest.fixture
+def published(tiny_cube, tmp_path):
+    """A file as the paper's authors published it: the same keys, no patch, no split, no attributes; chunked."""
+    path = tmp_path / "published.h5"
+    with h5py.File(tiny_cube) as ours, h5py.File(path, "w") as theirs:
+        for key in (*KEY.values(), "data_super", "classes"):
+            chunks = (1, *ours[key].shape[1:])
+            theirs.create_dataset(key, data=ours[key][:], chunks=chunks)
+    return path
+
+
+def test_open(tiny_cube):
+    cube = open_cube(tiny_cube)
+    n = len(cube.classes)
+    assert cube.labels == LABELS_43 and cube.nomenclature == 43
+    assert [len(cube.rows[name]) for name in ("train", "validation", "test")] == np.bincount(
+        h5py.File(tiny_cube)["split"][:]
+    ).tolist()
+    assert cube.rows["train"].start == 0 and cube.rows["test"].stop == n
+    assert set(cube.mean) == set(cube.std) == set(BANDS)
+    assert len(set(np.concatenate([cube.patches(name) for name in cube.rows]))) == n
+
+
+def test_arrays_are_mapped_and_read_only(tiny_cube):
+    cube = open_cube(tiny_cube)
+    for key in (*KEY.values(), "data_super"):
+        array = cube.array(key)
+        assert isinstance(array, np.memmap) and array.dtype == np.uint16
+        np.testing.assert_array_equal(array, h5py.File(tiny_cube)[key][:])
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 0
+    with pytest.raises(InputError, match="has no data_5m"):
+        cube.array("data_5m")
+
+
+def test_published_file(published, tiny_cube):
+    cube, ours = open_cube(published), open_cube(tiny_cube)
+    n = len(ours.classes)
+    assert cube.labels == LABELS_43 and cube.upsampling == "dsen2" and not cube.miniature
+    assert cube.rows == {"train": range(n), "validation": range(n, n), "test": range(n, n)}
+    np.testing.assert_array_equal(cube.classes, ours.classes)
+    np.testing.assert_array_equal(cube.array("data_10m")[3:5], ours.array("data_10m")[3:5])
+    assert cube.patches("train")[7] == "7"
+    assert cube.mean["B04"] == pytest.approx(ours.array("data_10m")[..., 2].mean(dtype=float))
+    assert any("published file" in line for line in check(published))
+
+
+def test_missing(tmp_path):
+    with pytest.raises(InputError, match="absent.h5 is missing: run notebook 02 first"):
+        open_cube(tmp_path / "absent.h5")
+    assert progress(tmp_path / "absent.h5") == (0, 0)
+
+
+def test_begun(tmp_path):
+    partial(tmp_path / "cube.h5").mkdir()
+    with pytest.raises(InputError, match="cube.h5 is incomplete: .*run notebook 02 again to resume"):
+        open_cube(tmp_path / "cube.h5")
+
+
+def test_marked_incomplete(copied):
+    with h5py.File(copied, "r+") as file:
+        file.attrs["complete"] = False
+    with pytest.raises(InputError, match="incomplete"):
+        open_cube(copied)
+
+
+def test_no_cube(tmp_path):
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(InputError, match="text.h5 is not a readable HDF5 file"):
+        open_cube(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["something"] = 1
+    with pytest.raises(InputError, match="has no dataset classes"):
+        open_cube(tmp_path / "other.h5")
+
+
+def test_truncated(copied):
+    with open(copied, "r+b") as stream:
+        stream.truncate(stream.seek(0, 2) // 2)
+    with pytest.raises(InputError, match="not a readable HDF5 file"):
+        open_cube(copied)
+
+
+def test_check_passes(tiny_cube, tiny_archive):
+    lines = check(tiny_cube, tiny_archive)
+    assert any("checksums and statistics are as recorded" in line for line in lines)
+    assert any("random rows have the pixels of" in line for line in lines)
+    assert progress(tiny_cube) == (len(open_cube(tiny_cube).classes),) * 2
+
+
+def change(path, key, index, value):
+    with h5py.File(path, "r+") as file:
+        file[key][index] = value
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda path: change(path, "data_20m", (7, 30, 30, 3), 12345), "checksums are"),
+        (lambda path: change(path, "data_super", (50, 0, 0, 0), 12345), "checksums are"),
+        (lambda path: change(path, "classes", (0, slice(None)), 0), "a label in every row"),
+        (lambda path: change(path, "classes", (0, slice(None)), 1), "label sums are"),
+        (lambda path: change(path, "patch", 1, "other") or change(path, "patch", 2, "other"), "names are not unique"),
+        (lambda path: change(path, "split", 0, 2), "not in the order of splits"),
+    ],
+)
+def test_check_finds(copied, damage, message):
+    damage(copied)
+    with pytest.raises(InputError, match=message):
+        check(copied)
+
+
+def test_check_finds_other_statistics(copied):
+    with h5py.File(copied, "r+") as file:
+        file["data_60m"].attrs["mean"] = file["data_60m"].attrs["mean"] + 1e-6
+    with pytest.raises(InputError, match="statistics of data_60m"):
+        check(copied)
+
+
+def test_check_finds_rows_of_another_archive(tiny_archive, copied):
+    # with matching records, so that only the comparison with the files can tell
+    with h5py.File(copied, "r+") as file:
+        names = file["patch"][:]
+        file["patch"][...] = np.roll(names, 1)
+    with pytest.raises(InputError, match="is not patch"):
+        check(copied, tiny_archive)
+
+
+def test_command(tiny_cube, copied, capsys):
+    assert commands.main(["check", str(tiny_cube)]) == 0
+    assert "checksums" in capsys.readouterr().out
+    change(copied, "data_20m", (7, 30, 30, 3), 12345)
+    assert commands.main(["check", str(copied)]) == 2
+    assert "error: cube" in capsys.readouterr().err
