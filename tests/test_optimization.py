@@ -1,0 +1,33 @@
+import keras
+import numpy as np
+
+from bigearth import optimization
+
+
+def test_lars_follows_the_written_out_update():
+    random = np.random.default_rng(0)
+    kernel, bias = random.normal(size=(3, 4)).astype("f4"), random.normal(size=4).astype("f4")
+    variables = [keras.Variable(kernel), keras.Variable(bias)]
+    lars = optimization.LARS(learning_rate=0.5, momentum=0.9, trust=0.01, decay=0.1)
+    velocity = [0, 0]
+    for _ in range(3):
+        gradients = [random.normal(size=v.shape).astype("f4") for v in variables]
+        lars.apply([keras.ops.convert_to_tensor(g) for g in gradients], variables)
+        norms = np.linalg.norm(kernel), np.linalg.norm(gradients[0])
+        rate = 0.5 * 0.01 * norms[0] / (norms[1] + 0.1 * norms[0])
+        velocity[0] = 0.9 * velocity[0] + rate * (gradients[0] + 0.1 * kernel)
+        velocity[1] = 0.9 * velocity[1] + 0.5 * gradients[1]
+        kernel, bias = kernel - velocity[0], bias - velocity[1]
+    assert np.allclose(variables[0], kernel, atol=1e-6) and np.allclose(variables[1], bias, atol=1e-6)
+
+
+def test_lars_is_saved_and_loaded_by_keras():
+    lars = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimization.LARS(trust=0.02)))
+    assert lars.trust == 0.02 and lars.momentum == optimization.MOMENTUM
+
+
+def test_options_reach_keras_as_they_are():
+    sgd = optimization.optimizer("sgd", {"global_clipnorm": 1.0, "gradient_accumulation_steps": 2})
+    assert (sgd.nesterov, sgd.momentum, sgd.global_clipnorm, sgd.gradient_accumulation_steps) == (True, 0.9, 1.0, 2)
+    assert isinstance(optimization.optimizer("lamb"), keras.optimizers.Lamb)
+    assert isinstance(optimization.optimizer("lars", precision="mixed_float16"), keras.optimizers.LossScaleOptimizer)
