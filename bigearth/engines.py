@@ -64,11 +64,8 @@ def start(workers=None, launcher="mpi", exact=True):
     WorkerError
         The workers did not come up, or are not one MPI job of this size.
     """
+    group = Group(count(workers, launcher, exact))
     kind, _, site = launcher.partition(":")
-    if kind not in LAUNCHERS:
-        raise InputError(f"launcher is {launcher!r}; choose one of {', '.join(LAUNCHERS)}")
-    workers = _count(workers, kind, exact)
-    group = Group(workers)
     try:
         group._start(kind, site)
     except BaseException:
@@ -267,7 +264,11 @@ class Group:
             raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
 
 
-def _count(workers, kind, exact):
+def count(workers=None, launcher="mpi", exact=True):
+    """Number of workers that `start` would start with these parameters; it raises the same `InputError`."""
+    kind = launcher.partition(":")[0]
+    if kind not in LAUNCHERS:
+        raise InputError(f"launcher is {launcher!r}; choose one of {', '.join(LAUNCHERS)}")
     allocation = int(os.environ.get("SLURM_NTASKS", 1)) if "SLURM_JOB_ID" in os.environ else None
     if kind == "srun" and not allocation:
         raise InputError('launcher "srun" needs a Slurm allocation; choose "mpi" here, or "slurm" for a job of its own')
