@@ -14,7 +14,7 @@ from pygments.formatters import HtmlFormatter
 from bigearth.paths import resolve
 
 TEMPLATES = Path(__file__).parent / "data"
-GENERATOR = '<meta name="generator" content="bigearth">'
+GENERATOR = 'content="bigearth"'
 # what a browser shows without a server, a network and scripts of others
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain"]
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"')
@@ -86,7 +86,8 @@ def _read_page(path):
     title = re.match(r"# (.+)", first)
     name = stem.partition("-")[2].removesuffix(".partial")
     page["title"] = (title[1] if title else stem) + (f" ({name})" if name else "")
-    page |= {"notebook": notebook, "problem": broken, **_state(notebook, stem)}
+    state, problem = _state(notebook, stem)
+    page |= {"notebook": notebook, "state": state, "problem": "; ".join(filter(None, (problem, broken)))}
     page["files"] = {str(file.relative_to(path.parent)) for file in folder.glob("*.*")}
     about = [output.metadata.get("image/png", {}) for cell in notebook.cells for output in cell.get("outputs", [])
              if "image/png" in output.get("data", {})]  # fmt: skip
@@ -103,13 +104,13 @@ def _state(notebook, stem):
             if output.output_type == "error":
                 value = (output.evalue.splitlines() or [""])[0]
                 reason = f"cell [{cell.execution_count}] failed: {output.ename}: {value}"
-                return {"state": "failed", "problem": reason}
+                return "failed", reason
     waiting = sum(
         cell.cell_type == "code" and bool(cell.source) and not cell.execution_count for cell in notebook.cells
     )
     if waiting or stem.endswith(".partial"):
-        return {"state": "unfinished", "problem": f"{waiting} of its cells were not executed"}
-    return {"state": "finished"}
+        return "unfinished", f"{waiting} of its cells were not executed"
+    return "finished", ""
 
 
 def _provenance(path):
