@@ -1,0 +1,78 @@
+"""The finish line: the study on real patches, given with ``--real-data``."""
+
+import json
+
+import nbformat
+import numpy as np
+import papermill
+import pytest
+from osgeo import gdal
+
+from bigearth.cube import open_cube
+from bigearth.nomenclature import LABELS_19, LABELS_43
+from bigearth.paths import ROOT
+from bigearth.preprocessing import write_cube
+from bigearth.sentinel2 import GROUPS, KEY
+from bigearth.verification import check
+
+
+def assert_pixels_are_the_files(cube, folders):
+    names = np.concatenate([cube.patches(split) for split in cube.rows])
+    assert sorted(names) == sorted(folder.name for folder in folders)
+    row = {name: i for i, name in enumerate(names)}
+    for folder in folders:
+        for metres, bands in GROUPS.items():
+            for i, band in enumerate(bands):
+                dataset = gdal.Open(str(folder / f"{folder.name}_{band}.tif"))
+                stored = cube.array(KEY[metres])[row[folder.name], ..., i]
+                np.testing.assert_array_equal(stored, dataset.ReadAsArray())
+    return row
+
+
+@pytest.mark.timeout(900)
+def test_exploration_and_preprocessing_of_v1(real_data, tmp_path):
+    archive = real_data / "BigEarthNet-v1.0"
+    for stem in ("01_exploration", "02_preprocessing"):
+        parameters = {"archive": str(archive), "workdir": str(tmp_path), "results": str(tmp_path / "results")}
+        if stem == "02_preprocessing":
+            parameters["cube"] = str(tmp_path / "cube.h5")
+        papermill.execute_notebook(
+            ROOT / f"notebooks/{stem}.ipynb", tmp_path / f"{stem}.ipynb", parameters, cwd=tmp_path, progress_bar=False
+        )
+        executed = nbformat.read(tmp_path / f"{stem}.ipynb", as_version=4)
+        assert "miniature archive" not in str([cell.outputs for cell in executed.cells if cell.cell_type == "code"])
+    cube = open_cube(tmp_path / "cube.h5")
+    folders = sorted(archive.glob("S2*"))
+    row = assert_pixels_are_the_files(cube, folders)
+    assert cube.labels == LABELS_43 and not cube.miniature
+    for folder in folders:
+        labels = json.loads((folder / f"{folder.name}_labels_metadata.json").read_text())["labels"]
+        assert {cube.labels[i] for i in np.flatnonzero(cube.classes[row[folder.name]])} == set(labels)
+    check(tmp_path / "cube.h5", archive)
+
+
+def test_official_lists_on_the_real_patches(real_data, tmp_path):
+    lists = real_data.parent / "lists"
+    with pytest.warns(UserWarning, match="not in the archive"):
+        write_cube(
+            cube=tmp_path / "cube.h5",
+            archive=real_data / "BigEarthNet-v1.0",
+            workdir=tmp_path,
+            splits=lists / "splits",
+            nomenclature=19,
+        )
+    cube = open_cube(tmp_path / "cube.h5")
+    for name, file in (("train", "train"), ("validation", "val"), ("test", "test")):
+        official = set((lists / f"splits/{file}.csv").read_text().split())
+        assert official.issuperset(cube.patches(name))
+    assert sum(map(len, cube.rows.values())) > 0 and cube.labels == LABELS_19
+
+
+def test_preprocessing_of_v2(real_data, tmp_path, capsys):
+    archive = real_data / "BigEarthNet-v2"
+    write_cube(cube=tmp_path / "cube.h5", archive=archive, workdir=tmp_path, upsampling="bilinear")
+    cube = open_cube(tmp_path / "cube.h5")
+    assert "480,037 of 480,038 patches of metadata.parquet are not there" in capsys.readouterr().out
+    assert_pixels_are_the_files(cube, list(archive.glob("BigEarthNet-S2/*/*")))
+    assert cube.labels == LABELS_19 and cube.classes.sum() > 0
+    check(tmp_path / "cube.h5", archive)
