@@ -183,7 +183,8 @@ def open_bands(tile):
     for metres, bands in GROUPS.items():
         datasets[metres] = []
         for band in bands:
-            files = list(tile.granule.glob(f"IMG_DATA/R{metres}m/*_{band}_{metres}m.jp2"))
+            files = tile.granule.glob(f"IMG_DATA/R{metres}m/*_{band}_{metres}m.*")
+            files = [path for path in files if path.suffix in (".jp2", ".tif")]
             if len(files) != 1:
                 raise InputError(
                     f"{tile.granule} has {len(files)} files of {band} at {metres} m, not 1: fetch it again"

@@ -182,15 +182,27 @@ RANKS = """
 import sys
 from bigearth.dsen2_training import train_networks
 from mpi4py import MPI
-losses = train_networks(weights=sys.argv[1], tiles=sys.argv[2], samples=2, features=4, blocks=1, epochs=2, steps=2,
-                        batch_size=2)
+losses = train_networks(weights=sys.argv[1], tiles=sys.argv[2], samples=1, features=4, blocks=1, epochs=1, steps=2,
+                        batch_size=1)
 assert MPI.COMM_WORLD.Get_size() == 2 and len(set(MPI.COMM_WORLD.allgather(str(losses)))) == 2
 """
 
 
 def test_two_ranks_train_one_network_on_tiles(tmp_path):
     write_product(tmp_path, pixels())
-    command = ["mpiexec", "--allow-run-as-root", "--oversubscribe", "-n", "2", sys.executable, "-c", RANKS]
+    command = [
+        "mpiexec",
+        "--allow-run-as-root",
+        "--oversubscribe",
+        "--mca",
+        "mpi_yield_when_idle",
+        "1",
+        "-n",
+        "2",
+        sys.executable,
+        "-c",
+        RANKS,
+    ]
     result = subprocess.run([*command, tmp_path / "weights", tmp_path], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-2000:]
     assert set(dsen2.load(tmp_path / "weights")) == {20, 60}

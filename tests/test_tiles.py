@@ -1,13 +1,17 @@
 """Windows from Sentinel-2 products: which tile, which pixels, which values, and what is refused."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from osgeo import gdal, gdal_array, osr
 
+from bigearth.archive import read_index, read_patch
 from bigearth.errors import InputError
 from bigearth.sentinel2 import BANDS, GROUPS, RESOLUTION
-from bigearth.tiles import find_tiles, plan, radiometry, read_tile_patches
+from bigearth.synthetic.products import write_products
+from bigearth.tiles import find_tiles, plan, radiometry, read_cut, read_tile_patches
 
 LEFT, TOP, EPSG = 399960, 5400000, 32633
 TIME, TILE = "20170613T101031", "T33UUP"
@@ -51,8 +55,6 @@ def write_product(folder, bands, baseline="02.05", offset=None, older=False, til
         metres = RESOLUTION[band]
         file = f"IMG_DATA/R{metres}m/{stem}{tile}_{time}_{band}_{metres}m.jp2"
         write_jp2(product / "GRANULE" / granule / file, array, metres, **place)
-    ids = [*BANDS[:10], "B10", *BANDS[10:]]
-    ids.remove("B8A"), ids.insert(8, "B8A")
     items = "".join(f'<BOA_ADD_OFFSET band_id="{i}">{offset}</BOA_ADD_OFFSET>' for i in range(13) if offset is not None)
     offsets = f"<BOA_ADD_OFFSET_VALUES_LIST>{items}</BOA_ADD_OFFSET_VALUES_LIST>"
     text = METADATA.format(old="L2A_" if older else "", baseline=baseline, time=time, offsets=offsets if items else "")
@@ -134,6 +136,45 @@ def test_names_of_v2_patches_name_the_tile(products):
     rows["patch"] = f"S2A_MSIL2A_{TIME}_1_1"
     with pytest.raises(InputError, match="tile_source"):
         plan(products, rows)
+
+
+@pytest.mark.parametrize(("baseline", "older"), [("02.06", False), ("02.06", True), ("05.00", False)])
+def test_products_of_the_miniature_give_the_archives_pixels(tiny_archive, tmp_path, baseline, older):
+    products = write_products(tmp_path / "tiles", tiny_archive, baseline=baseline, older=older)
+    index = read_index(tiny_archive, tmp_path)
+    assert len(products) == index.tile.nunique()
+    seen = set()
+    for i, patch in read_tile_patches(tmp_path / "tiles", index):
+        seen.add(i)
+        expected = read_patch(tiny_archive / index.folder[i])
+        for metres in GROUPS:
+            np.testing.assert_array_equal(patch[metres], expected[metres])
+    assert seen == set(range(len(index)))
+
+
+def test_the_pixels_are_those_of_gdals_driver(tiny_archive, tmp_path):
+    products = write_products(tmp_path, tiny_archive)
+    index = read_index(tiny_archive, tmp_path / "work")
+    cut = max(plan(tmp_path, index), key=lambda cut: len(cut.rows))
+    path = next(p for p in products if p.name == cut.tile.product) / "MTD_MSIL2A.xml"
+    native = {int(re.search(r":(10|20|60)m:", name)[1]): name for name, _ in gdal.Open(str(path)).GetSubDatasets()[:3]}
+    patches = list(read_cut(cut))
+    for metres, names in GROUPS.items():
+        dataset = gdal.Open(native[metres])
+        by_name = {dataset.GetRasterBand(i + 1).GetMetadataItem("BANDNAME"): i for i in range(dataset.RasterCount)}
+        pixels = dataset.ReadAsArray()
+        (column, row), size = cut.corners[-1] * 60 // metres, 1200 // metres
+        for i, band in enumerate(names):
+            expected = pixels[by_name[band.replace("B0", "B")], row : row + size, column : column + size]
+            np.testing.assert_array_equal(patches[-1][1][metres][..., i], expected)
+
+
+def test_sparse_windows_are_read_in_parts(products, bands, monkeypatch):
+    monkeypatch.setattr("bigearth.tiles._READ_ON", 20)
+    rows = table([(2, 0), (0, 0), (0, 1), (1, 1)])
+    for i, patch in read_tile_patches(products, rows):
+        column, row = map(int, rows.patch[i].split("_")[1:])
+        np.testing.assert_array_equal(patch[10], window(bands, 10, column, row))
 
 
 def refused(folder, rows, match):
