@@ -10,9 +10,9 @@ STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS
 STABLE_GLOBAL_BATCH = 8192  # the largest that the paper cites as stable with plain SGD (Goyal et al. 2017)
 # what notebook 03 declares and passes on to `bigearth.training.train`, beside run, workdir and cube
-PARAMETERS = """bands upsampling width blocks weights epochs batch_size learning_rate schedule warmup milestones optimizer
-    optimizer_options l2 dropout augment mixup class_weights oversampling precision jit_compile deterministic seed
-    allow_empty_splits""".split()
+PARAMETERS = """bands upsampling width blocks weights epochs batch_size learning_rate schedule warmup milestones
+    optimizer optimizer_options l2 dropout augment mixup class_weights oversampling precision jit_compile deterministic
+    seed allow_empty_splits""".split()
 CHOICES = {
     "upsampling": ("network", "bilinear", "dsen2"),
     "schedule": ("step", "polynomial"),
