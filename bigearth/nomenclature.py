@@ -1,7 +1,7 @@
 """The CORINE Land Cover labels of BigEarthNet: 43 classes of level 3, and their grouping into 19.
 
 Codes and colours are those of CORINE's official legend (European Environment Agency); the 19 classes are those of
-Sumbul et al. 2021 (BigEarthNet-MM), which drop ten classes that a single date cannot tell.
+Sumbul et al. 2021 (BigEarthNet-MM), which drop eleven classes that a single date cannot tell.
 """
 
 import numpy as np

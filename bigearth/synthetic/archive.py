@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def _write_v1(folder, patches, seed):
             labels = [LABELS_43[i] for i in patch["classes"]]
             (folder / name).mkdir()
             _write_bands(folder / name, name, scene, patch)
-            (folder / name / f"{name}_labels_metadata.json").write_text(json.dumps(_metadata(scene, patch, labels)))
+            (folder / name / f"{name}_labels_metadata.json").write_text(json.dumps(metadata(scene.tile, patch, labels)))
             rows.append((name, patch, to_19(labels)))
     lists = folder / "lists"
     (lists / "splits").mkdir(parents=True)
@@ -141,7 +142,7 @@ def _write_v2(folder, patches, seed):
             window = _window(scene.cover, patch, 10)
             path = folder / "Reference_Maps" / product / name / f"{name}_reference_map.tif"
             codes = _CODES[window]
-            _write_tif(path, codes, *_corner(tile, patch), 10, tile.epsg, 0, ["COMPRESS=DEFLATE", "PREDICTOR=2"])
+            write_tif(path, codes, *_corner(tile, patch), 10, tile.epsg, 0, ["COMPRESS=DEFLATE", "PREDICTOR=2"])
             rows.append(
                 {
                     "patch_id": name,
@@ -162,13 +163,13 @@ def _write_v2(folder, patches, seed):
     )
 
 
-def _metadata(scene, patch, labels):
-    tile = scene.tile
+def metadata(tile, patch, labels):
+    """Content of a patch's JSON file, keys in the archive's order."""
     x, y = _corner(tile, patch)
     return {
         "labels": labels,
         "coordinates": {"ulx": x, "uly": y, "lrx": x + PATCH_METRES, "lry": y - PATCH_METRES},
-        "projection": _spatial_reference(tile.epsg).ExportToWkt().replace(*_AXES),
+        "projection": spatial_reference(tile.epsg).ExportToWkt().replace(*_AXES),
         "tile_source": f"{tile.mission}_MSIL1C_{tile.sensed}_N0206_R{tile.orbit:03d}_{tile.name}_{tile.sensed}.SAFE",
         "acquisition_date": str(datetime.strptime(tile.sensed, "%Y%m%dT%H%M%S")),
     }
@@ -187,24 +188,23 @@ def _write_bands(folder, name, scene, patch, nodata=None):
     for band in BANDS:
         window = _window(scene.bands[band], patch, RESOLUTION[band])
         corner = _corner(scene.tile, patch)
-        _write_tif(folder / f"{name}_{band}.tif", window, *corner, RESOLUTION[band], scene.tile.epsg, nodata)
+        write_tif(folder / f"{name}_{band}.tif", window, *corner, RESOLUTION[band], scene.tile.epsg, nodata)
 
 
-def _write_tif(path, array, x, y, metres, epsg, nodata=None, options=()):
+def write_tif(path, array, x, y, metres, epsg, nodata=None, options=()):
+    """Write one band as a GeoTIFF; `x`, `y` are its upper-left corner in m."""
     dataset = gdal.GetDriverByName("GTiff").Create(str(path), *array.shape[::-1], 1, gdal.GDT_UInt16, list(options))
     dataset.SetGeoTransform((x, metres, 0, y, 0, -metres))
-    dataset.SetSpatialRef(_spatial_reference(epsg))
+    dataset.SetSpatialRef(spatial_reference(epsg))
     band = dataset.GetRasterBand(1)
     if nodata is not None:
         band.SetNoDataValue(nodata)
     band.WriteArray(array)
 
 
-_REFERENCES = {}
-
-
-def _spatial_reference(epsg):
-    if epsg not in _REFERENCES:
-        _REFERENCES[epsg] = osr.SpatialReference()
-        _REFERENCES[epsg].ImportFromEPSG(epsg)
-    return _REFERENCES[epsg]
+@lru_cache
+def spatial_reference(epsg):
+    """`osr.SpatialReference` of an EPSG code."""
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(epsg)
+    return reference

@@ -1,6 +1,7 @@
 """Write the miniature landscape as Sentinel-2 L2A products (SAFE), from whose windows the archive's patches come."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from osgeo import gdal, gdal_array, osr
 
 from bigearth.errors import InputError
 from bigearth.sentinel2 import BANDS, GROUPS, QUANTIFICATION, RESOLUTION
-from bigearth.synthetic.archive import MARKER
+from bigearth.synthetic.archive import MARKER, spatial_reference
 from bigearth.synthetic.scenes import scenes
 
 gdal.UseExceptions()
@@ -18,9 +19,6 @@ OFFSET = -1000
 _ORBIT = "010312"
 # Sentinel-2's own JPEG 2000 blocks, in pixels, by resolution in m.
 _BLOCK = {10: 1024, 20: 640, 60: 192}
-# Band numbers of the format: B8A is the ninth, B10 is absent from level 2A.
-_BAND_ID = {band: i for i, band in enumerate(("B01", *BANDS[1:9], "B09", "B10", "B11", "B12")) if band in BANDS}
-
 _PRODUCT = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd">
 <n1:General_Info><{old}Product_Info>
@@ -122,7 +120,7 @@ def _names(tile, baseline, older):
 def _write_band(path, array, tile, metres, driver):
     source = gdal_array.OpenArray(array)
     source.SetGeoTransform((tile.x, metres, 0, tile.y, 0, -metres))
-    source.SetSpatialRef(_reference(tile.epsg))
+    source.SetSpatialRef(spatial_reference(tile.epsg))
     if driver == "GTiff":
         path, options = f"{path}.tif", ["TILED=YES", "BLOCKXSIZE=512", "BLOCKYSIZE=512"]
     else:
@@ -132,14 +130,13 @@ def _write_band(path, array, tile, metres, driver):
 
 
 def _write_metadata(product, file, granule, stem, tile, baseline, older, width):
-    time = "{}-{}-{}T{}:{}:{}.000Z".format(*(tile.sensed[a:b] for a, b in _PARTS))
+    time = datetime.strptime(tile.sensed, "%Y%m%dT%H%M%S").strftime("%Y-%m-%dT%H:%M:%S.000Z")
     images = [f"GRANULE/{granule}/IMG_DATA/R{m}m/{stem}_{band}_{m}m" for band, m in RESOLUTION.items()]
     if older:
-        attribute, inner = "granuleIdentifier", [f"<IMAGE_ID_2A>{Path(image).name}</IMAGE_ID_2A>" for image in images]
+        element, inner = "Granules", [f"<IMAGE_ID_2A>{Path(image).name}</IMAGE_ID_2A>" for image in images]
     else:
-        attribute, inner = "granuleIdentifier", [f"<IMAGE_FILE>{image}</IMAGE_FILE>" for image in images]
-    element = "Granules" if older else "Granule"
-    granules = f'<{element} {attribute}="{granule}" datastripIdentifier="{granule}" imageFormat="JPEG2000">'
+        element, inner = "Granule", [f"<IMAGE_FILE>{image}</IMAGE_FILE>" for image in images]
+    granules = f'<{element} granuleIdentifier="{granule}" datastripIdentifier="{granule}" imageFormat="JPEG2000">'
     granules += "".join(inner) + f"</{element}>"
     offsets = "".join(f'<BOA_ADD_OFFSET band_id="{i}">{OFFSET}</BOA_ADD_OFFSET>' for i in range(13))
     values = {
@@ -160,23 +157,14 @@ def _write_metadata(product, file, granule, stem, tile, baseline, older, width):
     }
     (product / file).write_text(_PRODUCT.format(**values))
     grids = "".join(_GRID.format(m=m, n=width // m, x=tile.x, y=tile.y) for m in GROUPS)
-    reference = _reference(tile.epsg).GetName().replace("WGS 84", "WGS84")
+    reference = spatial_reference(tile.epsg).GetName().replace("WGS 84", "WGS84")
     text = _TILE.format(granule=granule, time=time, name=reference, epsg=tile.epsg, grids=grids)
     named = f"{granule.replace('_MSI_', '_MTD_').rsplit('_', 1)[0]}.xml" if older else "MTD_TL.xml"
     (product / "GRANULE" / granule / named).write_text(text)
 
 
-_PARTS = ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15))
-
-
 def _outline(tile, width):
     """Corners as latitude and longitude, closed."""
-    turn = osr.CoordinateTransformation(_reference(tile.epsg), _reference(4326))
+    turn = osr.CoordinateTransformation(spatial_reference(tile.epsg), spatial_reference(4326))
     corners = [(0, 0), (width, 0), (width, -width), (0, -width), (0, 0)]
     return " ".join(f"{v:.8f}" for dx, dy in corners for v in turn.TransformPoint(tile.x + dx, tile.y + dy)[:2])
-
-
-def _reference(epsg):
-    reference = osr.SpatialReference()
-    reference.ImportFromEPSG(epsg)
-    return reference
