@@ -63,12 +63,11 @@ def server(hub):
 
 
 @pytest.fixture(scope="module")
-def executed(hub, server, tmp_path_factory):
+def executed(hub, server, tiny_archive, tmp_path_factory):
     """The exploration notebook, executed by the server's kernel `bigearth` and stored through the server."""
     work = tmp_path_factory.mktemp("work")
-    notebook = parameterize_notebook(
-        load_notebook_node(str(NOTEBOOK)), {"workdir": str(work), "results": str(work / "results")}
-    )
+    parameters = {"archive": str(tiny_archive), "workdir": str(work), "results": str(work / "results")}
+    notebook = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), parameters)
     notebook.metadata.kernelspec = {"name": "bigearth", "display_name": "bigearth", "language": "python"}
     _run_by_rest(notebook, hub, server)
     reply = hub.put(f"{server}/api/contents/01_exploration.ipynb", json={"type": "notebook", "content": notebook})
