@@ -86,6 +86,7 @@ class Group:
     def __init__(self, size):
         self.size = size
         self._processes, self._client, self._engines, self._folder = [], None, [], None
+        self._deadline = time.monotonic() + START_SECONDS
 
     def __enter__(self):
         return self
@@ -202,15 +203,14 @@ class Group:
         return "\n".join(lines[-15:])
 
     def _wait_for(self, ready, process):
-        deadline = time.monotonic() + START_SECONDS
         while not ready():
             if process.poll() is not None:
                 raise WorkerError(f"{process.args[0]} ended with code {process.returncode}:\n{self._log()}")
             log = self._log()
             if "queued and waiting for resources" in log and "has been allocated" not in log:
-                deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
+                self._deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
                 _check_queued(re.search(r"job (\d+) queued", log)[1])
-            if time.monotonic() > deadline:
+            if time.monotonic() > self._deadline:
                 found = len(self._client.ids) if self._client else 0
                 raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
             time.sleep(0.1)
@@ -227,20 +227,14 @@ class Group:
                 f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks --mpi=pmix"
             )
         self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
-        pins = members.pins(
-            [who[engine] for engine in self._engines], bind=kind in ("mpi", "horovodrun") and self.size > 1
-        )
-        calls = [
-            self._client[engine].apply_async(members.pin, **pin)
-            for engine, pin in zip(self._engines, pins, strict=True)
-        ]
-        self._finish(calls)
+        bind = kind in ("mpi", "horovodrun") and self.size > 1  # Slurm binds by itself
+        pins = zip(self._engines, members.pins([who[engine] for engine in self._engines], bind), strict=True)
+        self._finish([self._client[engine].apply_async(members.pin, **pin) for engine, pin in pins])
 
     def _finish(self, calls):
-        deadline = time.monotonic() + START_SECONDS
         while not all(call.ready() for call in calls):
-            if time.monotonic() > deadline:
-                raise WorkerError(f"workers came up but did not form one job in {START_SECONDS} s:\n{self._log()}")
+            if time.monotonic() > self._deadline:
+                raise WorkerError(f"{self.size} workers came, but not as one job in {START_SECONDS} s:\n{self._log()}")
             self._raise_first(calls)
             time.sleep(0.05)
         self._raise_first(calls)

@@ -182,10 +182,10 @@ def test_what_cannot_start_is_refused_at_once(monkeypatch, number, launcher, all
 
 def test_all_of_the_allocation_or_of_the_cores(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert engines._count(None, "mpi", True) == len(os.sched_getaffinity(0))
+    assert engines.count(None, "mpi") == len(os.sched_getaffinity(0))
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("SLURM_NTASKS", "8")
-    assert engines._count(None, "srun", True) == engines._count(4, "srun", False) * 2 == 8
+    assert engines.count(None, "srun") == engines.count(4, "srun", False) * 2 == 8
 
 
 def member(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
