@@ -50,11 +50,8 @@ def style():
 
 def colour(model):
     """Colour of a model: the one of its bands where known, else one that its name always gets."""
-    name = str(model).lower()
-    for known in MODEL_COLOURS:
-        if name.startswith(known):
-            return MODEL_COLOURS[known]
-    return OTHERS[sum(name.encode()) % len(OTHERS)]
+    known = MODEL_COLOURS.get(str(model).partition("-")[0])  # rgb-n4-s2 is rgb
+    return known or OTHERS[sum(str(model).encode()) % len(OTHERS)]
 
 
 def show(fig, folder, name, data=None, alt=""):
@@ -118,6 +115,7 @@ def _cell(value, digits):
 def summary(folder, figures):
     """Save the few figures of a notebook that the index of the results shows: a dict of names and values."""
     Path(folder).mkdir(parents=True, exist_ok=True)
+    figures = {what: f"{value:.3g}" if isinstance(value, float) else value for what, value in figures.items()}
     pd.DataFrame(figures.items(), columns=["what", "value"]).to_csv(Path(folder) / "summary.csv", index=False)
 
 

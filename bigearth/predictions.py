@@ -11,7 +11,7 @@ from bigearth.errors import InputError
 from bigearth.sentinel2 import BANDS
 
 SPLITS = ("train", "validation", "test")
-ATTRIBUTES = {"run": str, "nomenclature": int, "miniature": bool, "epochs": int, "finished": bool}
+ATTRIBUTES = {"run": str, "upsampling": str, "nomenclature": int, "miniature": bool, "epochs": int, "finished": bool}
 RGB = ("B04", "B03", "B02")
 
 
@@ -21,6 +21,7 @@ class Predictions:
 
     run: str
     bands: tuple
+    upsampling: str
     labels: tuple
     nomenclature: int
     miniature: bool
@@ -33,11 +34,10 @@ class Predictions:
 
     @property
     def model(self):
-        """Name of the model: ``rgb``, ``multispectral``, ``multiresolution``, or the bands it was given."""
-        if len(self.bands) == 1:
-            return self.bands[0]
+        """Name of the model: ``rgb``, ``multispectral``, ``multiresolution`` or its bands; and DSen2."""
         named = {frozenset(BANDS): "multispectral", frozenset(RGB): "rgb"}
-        return named.get(frozenset(self.bands), " ".join(self.bands))
+        name = self.bands[0] if len(self.bands) == 1 else named.get(frozenset(self.bands), " ".join(self.bands))
+        return f"{name}, dsen2" if self.upsampling == "dsen2" else name
 
     def part(self, split):
         """Predictions of one split, or of a boolean mask."""
@@ -59,7 +59,7 @@ def read_predictions(path):
         raise InputError(f"{path} is missing: the run has not finished its training, run 03_training for it first")
     try:
         with h5py.File(path) as file:
-            attrs, patch, codes = dict(file.attrs), file["patch"].asstr()[:], file["split"][:]
+            attrs, patch, codes = {"upsampling": "network", **file.attrs}, file["patch"].asstr()[:], file["split"][:]
             truth, score = file["truth"][:], file["score"][:]
         texts = {key: tuple(str(text) for text in np.atleast_1d(attrs[key])) for key in ("bands", "labels")}
         known = {key: kind(attrs[key]) for key, kind in ATTRIBUTES.items()}

@@ -55,6 +55,7 @@ def test_table_escapes_rounds_and_marks_gaps(tmp_path, shown):
 
 def test_one_colour_per_model():
     assert figures.colour("rgb") == figures.colour("rgb-s2") == figures.MODEL_COLOURS["rgb"]
+    assert figures.colour("multispectral, dsen2") != figures.colour("multispectral")
     assert figures.colour("B02 B03") == figures.colour("B02 B03") and figures.colour("B02 B03") in figures.OTHERS
     everyone = [*figures.MODEL_COLOURS.values(), *figures.OTHERS]
     assert len(set(everyone)) == len(everyone)
@@ -104,5 +105,5 @@ def test_matrix_hides_its_diagonal():
 
 
 def test_summary(tmp_path):
-    figures.summary(tmp_path, {"data": "miniature", "patches": 3})
-    assert (tmp_path / "summary.csv").read_text() == "what,value\ndata,miniature\npatches,3\n"
+    figures.summary(tmp_path, {"data": "miniature", "patches": 3, "F1": 0.75349})
+    assert (tmp_path / "summary.csv").read_text() == "what,value\ndata,miniature\npatches,3\nF1,0.753\n"

@@ -22,6 +22,9 @@ def _write(path, **attributes):
 def test_read_predictions(tmp_path):
     read = predictions.read_predictions(_write(tmp_path / "predictions.h5"))
     assert (read.run, read.bands, read.labels, read.miniature) == ("rgb", ("rgb",), ("x", "y"), True)
+    assert read.model == "rgb"
+    _write(tmp_path / "dsen2.h5", bands=["multispectral"], upsampling="dsen2")
+    assert predictions.read_predictions(tmp_path / "dsen2.h5").model == "multispectral, dsen2"
     test = read.part("test")
     assert test.patch.tolist() == ["c"] and test.truth.shape == (1, 2)
 
