@@ -39,7 +39,7 @@ def render(tile, cover, height, rng):
     snow &= rng.random(cover.shape) < 0.93
     veil = _cloud(tile, size, rng)
     shade = np.roll(veil, _SHADOW, (0, 1))
-    haze = 0.015 * rng.uniform(0.2, 1) + 0.005 * fractal(rng, size, 3.5, 0.8)
+    haze = np.clip(0.012 + 0.011 * fractal(rng, size, 3.0, 0.3), -0.004, 0.05)
     reflectance = _season(tile)
     bands = {}
     for index, band in enumerate(BANDS):
@@ -95,7 +95,7 @@ def textures(size, rng):
         By the names used in `spectra.MIXTURES`.
     """
     rows, cols = np.mgrid[:size, :size].astype(np.float32)
-    district = np.floor(7 * ndtr(fractal(rng, size, 3.0, 0.1))).astype(np.float32)
+    district = np.floor(7 * ndtr(fractal(rng, size, 5.0, 0.12))).astype(np.float32)
     angle = district * np.float32(0.45) + np.float32(rng.uniform(0, np.pi))
     along = rows * np.sin(angle) + cols * np.cos(angle) + 3000
     across = rows * np.cos(angle) - cols * np.sin(angle) + 3000
@@ -103,7 +103,9 @@ def textures(size, rng):
     def noise(blur, step=1):
         field = rng.standard_normal((size // step, size // step), dtype=np.float32)
         field = ndimage.gaussian_filter(field, blur / step, truncate=3)
-        return np.kron(ndtr(field / field.std()), np.ones((step, step), np.float32))
+        if step > 1:
+            field = ndimage.uniform_filter(np.kron(field, np.ones((step, step), np.float32)), step)
+        return ndtr(field / field.std())
 
     def cells(length, width):
         key = np.floor(along / length) * 79 + np.floor(across / width) * 1031 + 7 * district
