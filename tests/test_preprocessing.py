@@ -21,6 +21,8 @@ from bigearth.selection import select
 from bigearth.sentinel2 import BANDS, GROUPS, KEY
 from bigearth.superresolution import bilinear
 from bigearth.synthetic.archive import write_archive
+from bigearth.synthetic.products import write_products
+from bigearth.tiles import read_cut
 
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.
 PROGRAM = """
@@ -172,6 +174,53 @@ def stop_after(patches, archive, workdir, monkeypatch, error):
         with pytest.raises(type(error)):
             write_cube(cube=workdir / "cube.h5", archive=archive, workdir=workdir)
     return workdir / "cube.h5"
+
+
+@pytest.fixture(scope="module")
+def products(tiny_archive, tmp_path_factory):
+    """Sentinel-2 products of the tiny archive's landscape, with the radiometric offset of today's."""
+    folder = tmp_path_factory.mktemp("products")
+    write_products(folder, tiny_archive, baseline="04.00")
+    return folder
+
+
+def checksums(path):
+    with h5py.File(path) as file:
+        return {key: file[key].attrs["checksum"] for key in KEY.values()}
+
+
+def test_tiles_give_the_same_cube(tiny_archive, products, reference, tmp_path):
+    cube = tmp_path / "cube.h5"
+    run = start(2, tmp_path, cube=cube, archive=tiny_archive, tiles=products)
+    assert run.wait(120) == 0, run.stderr.read()
+    assert checksums(cube) == checksums(reference)
+    made, other = open_cube(cube), open_cube(reference)
+    assert (made.mean, made.std, made.rows) == (other.mean, other.std, other.rows)
+    assert "Sentinel-2 L2A products" in made.source
+    radiometry = json.loads(made.attributes["radiometry"])
+    assert {tile["baseline"] for tile in radiometry.values()} == {"04.00"}
+    assert {value for tile in radiometry.values() for value in tile["offset"].values()} == {-1000}
+
+
+def test_interrupted_tiles(tiny_archive, products, reference, tmp_path, monkeypatch):
+    chosen = {"cube": tmp_path / "cube.h5", "archive": tiny_archive, "workdir": tmp_path, "tiles": products}
+    left = iter(range(30))
+
+    def cut(*arguments):
+        for patch in read_cut(*arguments):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            yield patch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocessing.cutting, "read_cut", cut)
+        with pytest.raises(KeyboardInterrupt):
+            write_cube(**chosen)
+    done = cube_writing.progress(tmp_path / "cube.h5")[0]
+    assert 20 < done <= 30
+    result = write_cube(**chosen)
+    assert result["patches"] == result["rows"] - done
+    assert checksums(tmp_path / "cube.h5") == checksums(reference)
 
 
 def test_other_parameters_start_anew(tiny_archive, tmp_path, monkeypatch):
