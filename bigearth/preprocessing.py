@@ -53,7 +53,8 @@ def write_cube(
     exclude, splits, nomenclature, seed
         See `selection.select`.
     upsampling : str
-        "none", or how ``data_super`` is made: "bilinear" or "dsen2".
+        "none", or how ``data_super`` is made: "bilinear" or "dsen2". Patches are cut out first and upsampled then: they
+        see nothing beyond their border, on either route.
     tiles : Path or str
         Folder of Sentinel-2 L2A products to cut the patches from; empty: read the archive's files.
     weights : Path or str
