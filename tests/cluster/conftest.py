@@ -7,6 +7,12 @@ import pytest
 from mini_slurm import MiniSlurm, why_not
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "/cluster/" in str(item.path):
+            item.add_marker(pytest.mark.timeout(1500))  # jobs wait for each other, and for a busy machine
+
+
 @pytest.fixture(scope="session")
 def _cluster(request):
     if reason := why_not():

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pandas as pd
 import psutil
@@ -17,22 +16,24 @@ import yaml
 from bigearth.paths import ROOT
 
 NETWORK = {"width": 8, "blocks": [1, 1, 1, 1], "warmup": 1, "milestones": [1.0], "deterministic": True}
+START = 500  # s that a job may take to train: a tenth of that on an idle machine
 
 
 class Study:
     """A study in a folder of its own: ``run(...)`` calls the command on it."""
 
-    def __init__(self, folder, slurm, cube, runs, site="mini"):
+    def __init__(self, folder, slurm, archive, cube, runs, site="mini"):
         self.folder, self.slurm, self.site = folder, slurm, site
         self.path, self.results, self.work = folder / "tried.yaml", folder / "results", folder / "work"
         defaults = {"workdir": str(self.work), "results": str(self.results), "cube": str(cube), "workers": 4}
+        defaults["classify"] = str(archive)
         folder.mkdir(exist_ok=True)
         self.path.write_text(yaml.safe_dump({"study": "tried", "defaults": defaults, "runs": runs}))
 
     def command(self, *options):
         return [sys.executable, "-m", "bigearth", "study", str(self.path), *options]
 
-    def run(self, *options, timeout=400, env=None):
+    def run(self, *options, timeout=900, env=None):
         """The command's return code and all it printed."""
         done = self.slurm.run(*self.command(*options), check=False, timeout=timeout, cwd=ROOT, env=env or {})
         return done.returncode, done.stdout + done.stderr
@@ -65,17 +66,19 @@ def training(name="slow", nodes=2, tasks=1, time="00:10:00", epochs=12, **parame
 
 
 @pytest.fixture
-def study(tmp_path, slurm, tiny_cube):
+def study(tmp_path, slurm, tiny_archive, tiny_cube):
     """Make a study of these runs in ``tmp_path``."""
-    return lambda *runs, name="tried", **options: Study(tmp_path / name, slurm, tiny_cube, list(runs), **options)
+    return lambda *runs, name="tried", **options: Study(
+        tmp_path / name, slurm, tiny_archive, tiny_cube, list(runs), **options
+    )
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory, tiny_cube):
+def unbroken(tmp_path_factory, tiny_archive, tiny_cube):
     """History of the training `slow`, on two local workers without a break."""
     folder = tmp_path_factory.mktemp("unbroken")
-    here = Study(folder, None, tiny_cube, [training(workers=2, launcher="mpi")])
-    done = subprocess.run(here.command(), cwd=ROOT, capture_output=True, text=True, timeout=400)
+    here = Study(folder, None, tiny_archive, tiny_cube, [training(workers=2, launcher="mpi")])
+    done = subprocess.run(here.command(), cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return here.history("slow")
 
@@ -94,7 +97,7 @@ def test_slurm_equals_local(study, slurm, tiny_archive):
     runs = [
         {"notebook": "02_preprocessing", "parameters": {"archive": str(tiny_archive)},
          "resources": {"nodes": 2, "tasks_per_node": 2}},
-        {**training("five", tasks=2, epochs=5, batch_size=8), "after": ["02_preprocessing"]},
+        {**training("five", tasks=2, epochs=5, batch_size=5), "after": ["02_preprocessing"]},
         {"notebook": "04_classification", "parameters": {"runs": ["five"]}, "after": ["five"],
          "resources": {"nodes": 1, "tasks_per_node": 1}},
     ]  # fmt: skip
@@ -109,8 +112,10 @@ def test_slurm_equals_local(study, slurm, tiny_archive):
     assert code == 0, printed
     assert "epoch 5/5" in cluster.log("03_training-five") and "RUNNING" in printed
 
+    import keras  # late: it brings TensorFlow
+
     here, there = (keras.models.load_model(s.work / "runs/five/model.keras", compile=False) for s in (local, cluster))
-    assert len(local.history("five")) == 5 and local.history("five").images.sum() == 5 * 32  # five steps
+    assert local.history("five").images.tolist() == [4 * 5] * 5  # five steps
     for mine, theirs in zip(here.get_weights(), there.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
     tables = sorted(path.relative_to(local.results) for path in local.results.glob("04*/*.csv"))
@@ -130,7 +135,7 @@ def test_time_limit_is_survived(study, slurm, unbroken):
     """Told before the limit, the training stops at a step; the job is requeued and goes on after the last epoch."""
     tried = study(training(epochs=1000))
     job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 1), 150)
+    slurm.until(lambda: tried.trains("slow", 1), START)
     print(f"from the job's start to the first epoch's end: {slurm.seconds(job):.0f} s")
     slurm.run("scontrol", "update", f"JobId={job}", f"TimeLimit={int(slurm.seconds(job) + 90) // 60}")
     slurm.until(lambda: "to be continued" in tried.log("03_training-slow"), 180)
@@ -141,7 +146,7 @@ def test_time_limit_is_survived(study, slurm, unbroken):
     assert history.epoch.tolist() == list(range(1, stopped)) and same(
         history[: len(unbroken)], unbroken[: len(history)]
     )
-    slurm.until(lambda: tried.trains("slow", stopped + 1), 200)
+    slurm.until(lambda: tried.trains("slow", stopped + 1), START)
     assert f"going on after epoch {stopped - 1}" in tried.log("03_training-slow")
     history = tried.history("slow")
     assert history.epoch.tolist() == list(range(1, len(history) + 1))
@@ -152,19 +157,19 @@ def test_time_limit_is_survived(study, slurm, unbroken):
 def test_lost_node_is_survived(study, slurm, unbroken):
     tried = study(training())
     job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 2), 150)
+    slurm.until(lambda: tried.trains("slow", 2), START)
     slurm.kill_node("node2")
     slurm.until(lambda: slurm.state(job) == "PENDING", 90)
     assert 2 <= len(tried.history("slow")) < 12
     slurm.start_node("node2")
-    slurm.wait(job, "COMPLETED", seconds=300)
+    slurm.wait(job, "COMPLETED", seconds=START)
     assert same(tried.history("slow"), unbroken)
 
 
 def test_killed_worker_fails_the_run_and_is_named(study, slurm, unbroken):
     tried = study(training())
     job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 1), 150)
+    slurm.until(lambda: tried.trains("slow", 1), START)
     engines = [p for p in slurm.processes(SLURM_PROCID="1") if "ipyparallel.engine" in p.cmdline()]
     engines[0].send_signal(signal.SIGKILL)
     slurm.wait(job, "FAILED", seconds=120)
@@ -174,14 +179,14 @@ def test_killed_worker_fails_the_run_and_is_named(study, slurm, unbroken):
     assert not slurm.leftovers()
     # a new submission takes up what is there
     tried.submit()
-    slurm.until(lambda: not slurm.run("squeue", "-h", "-t", "PENDING,RUNNING"), 240)
+    slurm.until(lambda: not slurm.run("squeue", "-h", "-t", "PENDING,RUNNING"), START)
     assert same(tried.history("slow"), unbroken)
 
 
 def test_cancelled_job_keeps_what_it_has(study, slurm, unbroken):
     tried = study(training())
     job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 2), 150)
+    slurm.until(lambda: tried.trains("slow", 2), START)
     partial = tried.results / "03_training-slow.partial.ipynb"
     slurm.until(lambda: "epoch 2/12" in partial.read_text(), 30)  # live: on disk while it runs
     slurm.run("scancel", job)
@@ -189,7 +194,7 @@ def test_cancelled_job_keeps_what_it_has(study, slurm, unbroken):
     assert not slurm.leftovers()
     assert "epoch 1/12" in partial.read_text()
     job = tried.submit()["slow"]
-    slurm.wait(job, "COMPLETED", seconds=240)
+    slurm.wait(job, "COMPLETED", seconds=START)
     assert same(tried.history("slow"), unbroken)
     assert not partial.exists() and (tried.results / "03_training-slow.ipynb").exists()
 
@@ -210,7 +215,7 @@ def test_what_needs_a_failed_run_is_not_left_waiting(study, slurm):
 def test_no_secret_in_logs_notebooks_or_open_files(study, slurm):
     tried = study(training())
     job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 1), 150)
+    slurm.until(lambda: tried.trains("slow", 1), START)
     engine = next(p for p in slurm.processes() if "ipyparallel.engine" in p.cmdline())
     key = json.loads(engine.environ()["IPP_CONNECTION_INFO"])["key"].encode()
     kernel = next(p for p in slurm.processes() if "ipykernel_launcher" in p.cmdline())
