@@ -1,0 +1,197 @@
+"""Real trainings of a tiny network on the tiny cube, on one worker and on Horovod workers started by mpiexec."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from bigearth import checkpoints, recipe, training
+from bigearth.cube import open_cube
+from bigearth.errors import InputError
+from bigearth.paths import ROOT
+from bigearth.predictions import read_predictions
+
+TINY = {"width": 4, "blocks": (1, 1), "epochs": 3, "batch_size": 4, "warmup": 1, "deterministic": True}
+SAME = ["epoch", "learning_rate", "loss", "val_loss", "val_f1", "images"]  # what two equal runs share
+WORKER = Path(__file__).with_name("training_worker.py")
+
+
+def on_workers(workers, check=True, **parameters):
+    """Train by mpiexec; the results of the ranks in rank order."""
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    command = [sys.executable, str(WORKER), json.dumps(parameters)]
+    if workers > 1:
+        command = ["mpiexec", "-n", str(workers), "--bind-to", "none", "--oversubscribe", *command]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    if not check:
+        return done
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return sorted(results, key=lambda result: result["rank"]), done.stdout
+
+
+def history(workdir, run):
+    return pd.read_csv(Path(workdir) / "runs" / run / "history.csv")[SAME]
+
+
+@pytest.fixture(scope="module")
+def place(tiny_cube, tmp_path_factory):
+    return {"workdir": str(tmp_path_factory.mktemp("training")), "cube": str(tiny_cube)}
+
+
+@pytest.fixture(scope="module")
+def two(place):
+    """A run of two workers that nothing disturbed."""
+    return on_workers(2, run="two", **place, **TINY)[0]
+
+
+def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, tiny_cube):
+    assert [result["rank"] for result in two] == [0, 1] and two[0]["checksum"] == two[1]["checksum"]
+    folder, cube = Path(place["workdir"]) / "runs/two", open_cube(tiny_cube)
+    steps = len(cube.rows["train"]) // 8
+    table = history(place["workdir"], "two")
+    assert list(table["epoch"]) == [1, 2, 3] and (table["images"] == 8 * steps).all()
+    timings = pd.read_csv(folder / "timings.csv")
+    assert len(timings) == 3 * 2 * min(steps, training.SAMPLED) and list(timings) == training.TIMINGS
+    parts = timings[["input_s", "compute_s", "allreduce_s"]]
+    assert (parts >= 0).all(axis=None) and (parts.sum(axis=1) <= timings["step_s"] + 1e-3).all()
+    read = read_predictions(folder / "predictions.h5")
+    assert read.finished and read.labels == cube.labels and read.bands == ("multispectral",)
+    for split in ("validation", "test"):
+        part, rows = read.part(split), cube.rows[split]
+        assert list(part.patch) == list(cube.patches(split))
+        assert np.array_equal(part.truth, cube.classes[rows.start : rows.stop])
+    rows = cube.rows["test"]
+    model = keras.saving.load_model(folder / "model.keras")
+    features = {key: cube.array(key)[rows.start : rows.stop] for key in model.input}
+    assert np.allclose(model(features), read.part("test").score, atol=1e-5)  # the shards of both workers, in row order
+    record = json.loads((folder / "provenance.json").read_text())
+    assert record["workers"] == 2 and record["parameters"]["width"] == 4
+
+
+def test_a_finished_run_returns_at_once_and_another_recipe_needs_another_name(place, two):
+    again = on_workers(2, run="two", **place, **TINY)[0]
+    assert again == two
+    refused = on_workers(2, check=False, run="two", **place, **TINY | {"width": 8})
+    assert refused.returncode and "run two exists with width = 4, now 8" in refused.stderr
+
+
+@pytest.mark.parametrize("accident", ["die", "raise", "signal"])
+def test_a_disturbed_run_started_again_ends_with_the_same_history(place, two, accident):
+    """A worker that dies or raises ends the run; the signal ends all workers; nothing is lost but the epoch begun."""
+    disturbed = {"run": accident, **place, **TINY}
+    stopped = on_workers(2, check=False, accident=accident, at=2, **disturbed)
+    assert stopped.returncode
+    said = {"raise": "the disk of worker 1 is gone", "signal": "SIGUSR1 in epoch 3"}.get(accident, "exit")
+    assert said in stopped.stderr
+    if accident == "signal":
+        assert stopped.stderr.count("Interrupted: ") == 2  # both workers, though one got the signal
+    assert len(history(place["workdir"], accident)) == 2
+    results, output = on_workers(2, **disturbed)
+    assert "going on after epoch 2" in output
+    assert history(place["workdir"], accident).equals(history(place["workdir"], "two"))
+    assert results[0]["checksum"] == two[0]["checksum"]
+    timings = pd.read_csv(Path(place["workdir"]) / "runs" / accident / "timings.csv")
+    assert (timings.groupby("epoch").size() == timings.groupby("epoch").size()[1]).all()
+
+
+def test_many_workers_equal_one_with_the_global_batch(place):
+    """Same weights after several epochs: float32, augmentation and dropout off, BatchNorm in inference mode."""
+    weights = {}
+    for workers in (1, 2, 4):
+        plain = {"augment": False, "mixup": 0, "dropout": 0, "frozen": True, "warmup": 0}
+        on_workers(workers, run=f"equal{workers}", **place, **TINY | {"batch_size": 8 // workers} | plain)
+        folder = Path(place["workdir"]) / f"runs/equal{workers}"
+        weights[workers] = keras.saving.load_model(folder / "model.keras").get_weights()
+    start = on_start(place)
+    assert max(np.abs(a - b).max() for a, b in zip(start, weights[1], strict=True)) > 1e-3  # they have learnt
+    for workers in (2, 4):
+        assert max(np.abs(a - b).max() for a, b in zip(weights[workers], weights[1], strict=True)) < 1e-5
+    losses = [history(place["workdir"], f"equal{workers}").loss for workers in (1, 2, 4)]
+    assert np.abs(losses[1] - losses[0]).max() < 1e-4 and np.abs(losses[2] - losses[0]).max() < 1e-4
+
+
+def on_start(place):
+    """The weights before training, from the same seed."""
+    cube = open_cube(place["cube"])
+    keras.utils.set_random_seed(1)
+    return training.network.build(len(cube.labels), cube.mean, cube.std, width=4, blocks=(1, 1)).get_weights()
+
+
+def test_one_worker_needs_no_horovod(place):
+    code = (
+        f"import sys; sys.modules['horovod'] = sys.modules['mpi4py'] = None; sys.path.insert(0, {str(WORKER.parent)!r})"
+    )
+    code += f"; import training_worker; training_worker.main(**{ ({'run': 'one', **place, **TINY, 'epochs': 1})!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=ROOT)
+    assert len(history(place["workdir"], "one")) == 1
+
+
+def test_a_nan_loss_stops_with_epoch_step_rate_and_advice(place):
+    with pytest.raises(InputError, match=r"nan in epoch 1, step \d+, at learning rate 1.*e\+.*lower learning_rate"):
+        training.train(run="nan", **place, **TINY | {"learning_rate": 1e20, "warmup": 0})
+
+
+def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
+    opened = open_cube(place["cube"])
+    without = replace(opened, rows=opened.rows | {"validation": range(0, 0), "test": range(0, 0)})
+    for module in (recipe, training):
+        monkeypatch.setattr(module, "open_cube", lambda path: without)
+    result = training.train(run="empty", allow_empty_splits=True, **place, **TINY | {"epochs": 1})
+    assert result["scored"] == {"validation": "train", "test": "train"}
+    read = read_predictions(Path(place["workdir"]) / "runs/empty/predictions.h5")
+    assert set(read.split) == {"train"} and len(read.patch) == len(opened.rows["train"])
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"optimizer": "lars", "schedule": "polynomial", "class_weights": True, "oversampling": True},
+        {"optimizer": "lamb", "optimizer_options": {"clipnorm": 1.0}, "precision": "mixed_bfloat16"},
+        {"optimizer_options": {"gradient_accumulation_steps": 2}, "precision": "mixed_float16"},
+        {"bands": "multiresolution", "jit_compile": True, "deterministic": False},
+        {"bands": ["B11", "B04"], "upsampling": "bilinear"},
+    ],
+)
+def test_the_open_ends_train(place, variant):
+    name = "-".join(variant)
+    result = training.train(run=name, **place, **TINY | {"epochs": 1} | variant)
+    table = history(place["workdir"], name)
+    assert np.isfinite(table.to_numpy(float)).all() and 0 <= result["test_f1"] <= 1
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):
+    for epoch in (1, 2, 3):
+        checkpoints.write(tmp_path, [np.full(1000, epoch)], {"epoch": epoch})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0002.npz", "epoch-0003.npz"]
+    last = tmp_path / "epoch-0003.npz"
+    for damage in (lambda b: b[:-50], lambda b: b[:2000] + b"x" + b[2001:], lambda b: b""):
+        whole = last.read_bytes()
+        last.write_bytes(damage(whole))
+        path, state = checkpoints.newest(tmp_path)
+        assert path.name == "epoch-0002.npz" and state == {"epoch": 2}
+        assert "epoch-0003.npz is damaged" in capsys.readouterr().out
+        last.write_bytes(whole)
+    variable = keras.Variable(np.zeros(1000))
+    checkpoints.read(checkpoints.newest(tmp_path)[0], [variable])
+    assert (np.array(variable) == 3).all()
+
+
+def test_a_crash_while_writing_leaves_the_checkpoint_before_intact(tmp_path, monkeypatch):
+    checkpoints.write(tmp_path, [np.ones(10)], {"epoch": 1})
+    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(OSError):
+        checkpoints.write(tmp_path, [np.ones(10)], {"epoch": 2})
+    assert checkpoints.newest(tmp_path)[1] == {"epoch": 1}
