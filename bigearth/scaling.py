@@ -52,13 +52,16 @@ def series(runs):
     DataFrame
         One row per series and number of workers: ``series`` (text), ``scaling, workers, nodes, repeats, epoch_s,
         deviation`` (over repeats)``, speedup, efficiency, karp_flatt, images_s, gpu_hours`` (of one epoch; without
-        GPUs, hours of a worker)``, f1, f1_sd, remarks``.
+        GPUs, hours of a worker)``, startup_s, total_s, remarks``.
     """
     tables = []
+    over = runs.groupby([*GROUP, "global_batch"])["workers"].transform("nunique")
+    strong = set(runs.loc[over > 1, "run"])
     for scaling, fixed in (("weak", "batch_size"), ("strong", "global_batch")):
         for key, group in runs.groupby([*GROUP, fixed], sort=False):
-            if scaling == "strong" and group["workers"].nunique() < 2:
-                continue  # the weak series shows a single point already
+            alone = group["workers"].nunique() < 2
+            if alone and (scaling == "strong" or set(group["run"]) <= strong):
+                continue  # a single point is shown once, and only where its run is in no other series
             points = [_point(*item) for item in group.groupby(["workers", "nodes"])]
             table = pd.DataFrame(points)
             per = "per worker" if scaling == "weak" else "in all"
@@ -84,8 +87,6 @@ def _point(key, group):
         "gpu_hours": key[0] * group["epoch_s"].mean() / 3600,
         "startup_s": group["startup_s"].mean(),
         "total_s": group["total_s"].mean(),
-        "f1": group["f1"].mean(),
-        "f1_sd": group["f1"].std(),
         "remarks": _join(*(f"{run.run}: {run.remarks}" for run in group.itertuples() if run.remarks)),
     }
 

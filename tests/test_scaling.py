@@ -70,7 +70,7 @@ def test_repeats_are_averaged_and_start_up_is_apart(tmp_path):
     assert weak["workers"].tolist() == [1, 2] and weak["repeats"].tolist() == [2, 1]
     assert weak["epoch_s"].tolist() == [11, 6] and weak["deviation"][0] == pytest.approx(np.sqrt(2))
     assert weak["speedup"][1] == pytest.approx(11 / 6) and (weak["remarks"] == "").all()
-    assert weak["f1"].tolist() == pytest.approx([0.6, 0.6]) and set(runs["f1_split"]) == {"validation"}
+    assert runs["f1"].tolist() == pytest.approx([0.6] * 3) and set(runs["f1_split"]) == {"validation"}
 
 
 def test_weak_and_strong_series(tmp_path):
@@ -80,7 +80,7 @@ def test_weak_and_strong_series(tmp_path):
     found = scaling.series(measurements.collect(tmp_path)).set_index(["scaling", "workers", "epoch_s"])
     assert found.loc[("weak", 2, 5.5), "efficiency"] == pytest.approx(10 / 11)
     assert found.loc[("strong", 2, 7), "efficiency"] == pytest.approx(5 / 7)
-    assert "single point" in found.loc[("weak", 2, 7), "remarks"] and np.isnan(found.loc[("weak", 2, 7), "speedup"])
+    assert len(found) == 4 and (found["remarks"] == "").all()
 
 
 def test_different_experiments_are_never_mixed(tmp_path):
@@ -138,7 +138,7 @@ def test_measuring_trains_with_equal_batch_per_worker_and_in_all(tmp_path, monke
     calls = []
 
     class Group:
-        def __init__(self, workers, launcher):
+        def __init__(self, workers, launcher, **_):
             self.workers = workers
 
         def __enter__(self):

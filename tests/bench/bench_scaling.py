@@ -1,0 +1,119 @@
+"""Two workers, predicted from one and from two that ignore each other: median of five rounds, target within 10 %.
+
+    python tests/bench/bench_scaling.py [--width 64 --blocks 3,4,6,3 --batch 16 --steps 6 --rounds 5]
+
+Each round times the same training step on one worker alone (the other waits), on two workers that do not talk to each
+other (but share memory and caches), and on two that sum their gradients with Horovod. A fourth measurement sums tensors
+of the gradients' sizes without any training: the link. The prediction is the step model's: compute time under
+contention, expected maximum of two noisy workers, and a communication that nothing hides, since a worker has one core
+for both. Writes results/bench/scaling.csv. Wants a quiet machine with two cores.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import pandas as pd
+
+from bigearth import engines, step_model
+from bigearth.paths import ROOT
+
+
+def rounds(width, blocks, batch, steps, count):
+    """Runs on each of two workers: seconds per step {kind: (count, steps)}, and seconds of one sum of all gradients."""
+    import time
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from mpi4py import MPI
+
+    from bigearth import network, optimization, team, training_step
+    from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
+
+    together, alone = team.join(), team.Team()
+    mpi = MPI.COMM_WORLD
+    keras.utils.set_random_seed(1)
+    random = np.random.default_rng(1)
+    features = {KEY[m]: random.integers(0, 4000, (batch, SIZE[m], SIZE[m], len(group))).astype("uint16")
+                for m, group in GROUPS.items()}  # fmt: skip
+    truth = random.integers(0, 2, (batch, 43)).astype("uint8")
+
+    def prepared(members):
+        model = network.build(43, dict.fromkeys(BANDS, 1000.0), dict.fromkeys(BANDS, 500.0), width=width, blocks=blocks)
+        updates = optimization.optimizer("sgd", None, "float32")
+        updates.build(model.trainable_variables)
+        step = training_step.compile_step(members, model, updates)
+        seed, rate, stop = tf.constant([1, 2], tf.int32), tf.constant(1e-3), tf.constant(0.0)
+        run = lambda: float(step(features, truth, seed, rate, stop)[0])  # noqa: E731
+        run(), run()
+        return model, run
+
+    def wait():
+        # a blocking barrier polls, and takes the core from the worker that is being timed
+        request = mpi.Ibarrier()
+        while not request.Test():
+            time.sleep(0.01)
+
+    def timed(run):
+        seconds = []
+        for _ in range(steps):
+            began = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - began)
+        return seconds
+
+    model, apart = prepared(alone)
+    _, joint = prepared(together)
+    gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
+    add = tf.function(lambda: [together.average(tensor, f"sum{i}") for i, tensor in enumerate(gradients)])
+    link = lambda: add()[-1].numpy()  # noqa: E731
+    link()
+    found = {"one": [], "independent": [], "horovod": [], "sum": []}
+    for _ in range(count):
+        for kind, run in (("one", apart), ("independent", apart), ("horovod", joint), ("sum", link)):
+            wait()
+            found[kind].append(timed(run) if kind != "one" or mpi.rank == 0 else [np.nan] * steps)
+    wait()
+    return {kind: np.array(values) for kind, values in found.items()}
+
+
+def predict(one, independent, summed):
+    """Step seconds of two workers, from arrays (workers, steps) of one round."""
+    noise = np.mean([worker.std() / worker.mean() for worker in independent])
+    slowest = 1 + noise * float(step_model.expected_maximum(2))
+    contention = independent.mean() / one[0].mean()
+    return one[0].mean() * contention * slowest + np.median(summed), contention, noise
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in {"width": 64, "batch": 16, "steps": 6, "rounds": 5}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--blocks", default="3,4,6,3")
+    given = parser.parse_args()
+    blocks = [int(n) for n in given.blocks.split(",")]
+    with engines.start(2, "mpi") as group:
+        workers = group.run(
+            rounds, width=given.width, blocks=blocks, batch=given.batch, steps=given.steps, count=given.rounds
+        )
+    rows = []
+    for i in range(given.rounds):
+        kinds = {kind: np.array([worker[kind][i] for worker in workers]) for kind in workers[0]}
+        predicted, contention, noise = predict(kinds["one"], kinds["independent"], kinds["sum"])
+        measured = kinds["horovod"].max(axis=0).mean()
+        rows.append({"round": i + 1, "one_s": kinds["one"][0].mean(), "contention": contention, "noise": noise,
+                     "sum_s": np.median(kinds["sum"]), "predicted_s": predicted, "measured_s": measured,
+                     "ratio": predicted / measured})  # fmt: skip
+    table = pd.DataFrame(rows)
+    folder = ROOT / "results" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    table.round(4).to_csv(folder / "scaling.csv", index=False)
+    ratio = table["ratio"].median()
+    print(table.round(3).to_string(index=False))
+    print(f"predicted / measured, median of {given.rounds}: {ratio:.3f} (target 0.90 to 1.10)")
+    return 0 if 0.9 <= ratio <= 1.1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
