@@ -149,7 +149,7 @@ def main():
         note("two ranks / two independent processes", *two_ranks(folder, archive, index), 0.95)
         note("slabs into the cube / plain write", *slabs(folder, index), 0.7)
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     table = pd.DataFrame(found).round(3)
     table["patches"] = PATCHES
     (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
