@@ -1,8 +1,10 @@
 """Executing the runs of a study with papermill, each once."""
 
+import ast
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -15,7 +17,6 @@ import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
-from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
@@ -64,12 +65,14 @@ def run_all(study, runs, force=False, dry_run=False, in_job=False):
                 except KeyboardInterrupt:
                     bar.write(f"{run.name}: interrupted; so far: {_shown(partial(run))}")
                     return 130
-                except (PapermillExecutionError, DeadKernelError) as error:
+                except (PapermillExecutionError, RuntimeError) as error:  # the latter: of the kernel
                     outcome[run.name] = "failed"
-                    status = TO_BE_CONTINUED if getattr(error, "ename", "") == "Interrupted" else 1
+                    stopped = getattr(error, "ename", "") == "Interrupted"
+                    status = TO_BE_CONTINUED if stopped and status != 1 else 1
                     bar.write(f"{run.name}: {_message(error)}; see {_shown(partial(run))}")
             bar.update()
-    _render(runs[0].results, in_job)
+    if not in_job:
+        render(runs[0].results)
     return status if "failed" in outcome.values() else 0
 
 
@@ -101,7 +104,7 @@ def execute(study, run, force=False, bar=None, echo=False):
     try:
         notebook = papermill.execute_notebook(
             run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
-            autosave_cell_every=2, kernel_manager_class=_Kernel, coalesce_streams=True,
+            autosave_cell_every=2, start_timeout=300, kernel_manager_class=_Kernel, coalesce_streams=True,
             stdout_file=sys.stdout if echo else None,
             cell_starts=lambda number, of: bar is not None and bar.set_description(f"{run.name} [{number}/{of}]"),
         )  # fmt: skip
@@ -137,15 +140,24 @@ def fingerprint(study, run):
     by_name = {other.name: other for other in study.runs}
     # the launcher starts the same workers in another way
     parameters = {key: value for key, value in run.parameters.items() if key != "launcher"}
-    files = {key: [_identity(path) for path in _as_list(run.parameters.get(key))] for key in INPUTS}
-    parents = [fingerprint(study, by_name[name])["all"] for name in run.after]
-    inputs = json.dumps([str(run.notebook), parameters, files, parents], sort_keys=True, default=str)
+    parents = [fingerprint(study, by_name[name])["input"] for name in run.after]
+    inputs = json.dumps([str(run.notebook), parameters, _inputs(run), parents], sort_keys=True, default=str)
     cells = nbformat.read(run.notebook, as_version=4).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     return {
         "input": hashlib.sha256(inputs.encode()).hexdigest(),
         "all": hashlib.sha256(f"{inputs}\n{code}".encode()).hexdigest(),
     }
+
+
+def _inputs(run):
+    """Size and time of every file that the run reads, as far as its parameters name it."""
+    names = INPUTS if "archive" in run.declared else (*INPUTS, "cube")  # whoever reads the archive writes the cube
+    given = [run.parameters.get(name) for name in names]
+    paths = [value for item in given for value in (item if isinstance(item, list) else [item]) if value]
+    paths += [run.workdir / "runs" / name / "predictions.h5" for name in run.parameters.get("runs") or ()]
+    found = {str(path): resolve(path) for path in paths}
+    return {name: [p.stat().st_size, p.stat().st_mtime_ns] if p.exists() else None for name, p in found.items()}
 
 
 def partial(run):
@@ -211,25 +223,20 @@ def _write_state(study, run, state):
     beside.replace(path)
 
 
-def _identity(path):
-    path = resolve(path)
-    if not path.exists():
-        return str(path)
-    found = path.stat()
-    return [str(path), found.st_size, found.st_mtime_ns]
-
-
-def _as_list(value):
-    return [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str) and v]
-
-
 def _all_parameters(run):
-    return {key: run.parameters.get(key, default) for key, default in run.declared.items()}
+    return {key: run.parameters.get(key, _value(default)) for key, default in run.declared.items()}
+
+
+def _value(text):
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 def _message(error):
-    if isinstance(error, DeadKernelError):
-        return "failed: its process died (out of memory?)"
+    if not isinstance(error, PapermillExecutionError):
+        return f"failed: {' '.join(str(error).split())} (out of memory?)"
     first = next((line for line in error.source.splitlines() if line.strip() and not line.startswith("#")), "")
     value = (error.evalue.splitlines() or [""])[0]
     verb = "stopped" if error.ename == "Interrupted" else "failed"
@@ -240,9 +247,8 @@ def _shown(path):
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _render(results, in_job):
-    if in_job:
-        return
+def render(results):
+    """Write the pages of a study's results, and say where to read them."""
     from bigearth import site
 
     print(f"read: {_shown(Path(site.render(results)))}")
@@ -302,5 +308,6 @@ class _Atomic(LocalHandler):
         beside.replace(path)
 
 
+logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns when a save takes long
 papermill_engines.register("bigearth", _Engine)
 papermill_io.register(str(Path("/")), _Atomic())

@@ -168,6 +168,7 @@ def _watch(study, runs):
     unfinished = [run.name for run in runs if not execution.finished(study, run)]
     if unfinished:
         print(f"not finished: {', '.join(unfinished)}; logs: {execution.state_folder(study, runs[0])}")
+    execution.render(runs[0].results)
     return 1 if unfinished else 0
 
 

@@ -27,7 +27,7 @@ folder.mkdir(parents=True, exist_ok=True)
 @pytest.fixture(autouse=True)
 def site(monkeypatch):
     """Rendering pages is another module's job."""
-    monkeypatch.setattr(execution, "_render", lambda *_: None)
+    monkeypatch.setattr(execution, "render", lambda results: None)
 
 
 def notebook(path, *cells, parameters="value = 1  # any"):
@@ -153,7 +153,7 @@ def test_a_study_runs_once_and_again_when_something_changes(write, table, tmp_pa
     executed = nbformat.read(tmp_path / "results" / "child.ipynb", 4)
     assert executed.cells[-1].outputs[0].text.strip() == sys.executable
     record = json.loads((tmp_path / "results" / "table" / "provenance.json").read_text())
-    assert record["run"] == "table" and record["parameters"]["value"] == "1"
+    assert record["run"] == "table" and record["parameters"]["value"] == 1
     assert call() == (0, kept)
     archive.write_text("22")
     assert call() == (0, [*kept[:2], fresh[2]])
@@ -166,6 +166,33 @@ def test_a_study_runs_once_and_again_when_something_changes(write, table, tmp_pa
     assert call("--run", "child") == (0, [fresh[1]])
     assert call("--force", "--run", "reader") == (0, [fresh[2]])
     assert call() == (0, kept)
+
+
+def test_what_a_run_depends_on(write, tmp_path):
+    """The cube and the predictions that it reads, the parameters of what came before; not the code that drew figures."""
+    parent = notebook(tmp_path / "parent.ipynb", "'draws'", parameters="archive = ''  # folder\ncube = ''  # file")
+    child = notebook(tmp_path / "child.ipynb", parameters="cube = ''  # file\nruns = []  # names")
+    cube, predictions = tmp_path / "cube.h5", tmp_path / "work" / "runs" / "rgb" / "predictions.h5"
+    predictions.parent.mkdir(parents=True)
+    before = set()
+
+    def is_new(**parameters):
+        runs = [{"notebook": parent, "parameters": parameters}]
+        runs += [{"notebook": child, "after": ["parent"], "parameters": {"runs": ["rgb"]}}]
+        loaded = study.load(write(*runs, defaults={"cube": str(cube)}))
+        marks = [execution.fingerprint(loaded, run)["all"] for run in loaded.runs]
+        new = [mark not in before for mark in marks]
+        before.update(marks)
+        return new
+
+    assert is_new() == [True, True]
+    cube.touch()
+    assert is_new() == [False, True]  # the parent writes it, the child reads it
+    predictions.touch()
+    assert is_new() == [False, True]
+    assert is_new(archive="other") == [True, True]
+    notebook(parent, "'draws better'", parameters="archive = ''  # folder\ncube = ''  # file")
+    assert is_new(archive="other") == [True, False]
 
 
 def test_a_failure_stops_what_depends_on_it_and_keeps_what_was_there(write, table, tmp_path, capsys):
