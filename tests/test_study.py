@@ -169,7 +169,7 @@ def test_a_study_runs_once_and_again_when_something_changes(write, table, tmp_pa
 
 
 def test_what_a_run_depends_on(write, tmp_path):
-    """The cube and the predictions that it reads, the parameters of what came before; not the code that drew figures."""
+    """The cube and the predictions it reads, the parameters of what came before; not the code that drew figures."""
     parent = notebook(tmp_path / "parent.ipynb", "'draws'", parameters="archive = ''  # folder\ncube = ''  # file")
     child = notebook(tmp_path / "child.ipynb", parameters="cube = ''  # file\nruns = []  # names")
     cube, predictions = tmp_path / "cube.h5", tmp_path / "work" / "runs" / "rgb" / "predictions.h5"
