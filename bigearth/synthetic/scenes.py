@@ -6,7 +6,8 @@ import numpy as np
 
 from bigearth.nomenclature import LABELS_43
 from bigearth.sentinel2 import SIZE
-from bigearth.synthetic.landscape import TILES, Tile, draw
+from bigearth.synthetic.landscape import draw
+from bigearth.synthetic.recipes import TILES, Tile
 from bigearth.synthetic.rendering import render
 
 # A class is a label of a patch from this share of its area on (7.2 ha).
