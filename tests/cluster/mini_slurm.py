@@ -139,7 +139,9 @@ class MiniSlurm:
 
     def kill_node(self, node):
         """Pull the plug: kill the node's daemon and everything that runs on it, at once and without warning."""
-        _end(self.processes(SLURMD_NODENAME=node), kill=True)
+        log = str(self.folder / f"log/{node}.log")  # a step's daemon hides its environment, but writes there
+        daemons = [process for process in psutil.process_iter() if log in _open_files(process)]
+        _end([*daemons, *self.processes(SLURMD_NODENAME=node)], kill=True)
         self.daemons.pop(node, None)
 
     def processes(self, **environment):
@@ -259,6 +261,13 @@ def _environment(process):
         return process.environ()
     except psutil.Error:
         return {}
+
+
+def _open_files(process):
+    try:
+        return [file.path for file in process.open_files()] if process.name().startswith("slurm") else []
+    except psutil.Error:
+        return []
 
 
 def _command(process):

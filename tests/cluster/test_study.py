@@ -251,7 +251,6 @@ def test_two_submissions_at_once(study, slurm):
     [
         ("atlantis", {}, "site 'atlantis' is unknown"),
         ("juwels", {}, "invalid partition specified: booster"),  # the scheduler's words
-        ("mini", {"nodes": 64}, "[Nn]ode"),
         ("mini", {"nodes": 1, "gpus_per_task": 8}, "configuration is not available"),
     ],
 )
@@ -263,15 +262,17 @@ def test_what_the_site_does_not_have(study, slurm, site, resources, message):
     assert not slurm.run("squeue", "-h", "-t", "PENDING,RUNNING")
 
 
-def test_more_time_than_the_partition_gives(study, slurm):
-    """Slurm accepts such a job and lets it wait for ever: whoever watches is told."""
-    code, printed = study(training(time="99:00:00")).run("--slurm", "mini", "--watch", timeout=60)
-    assert code == 1 and re.search("Partition(TimeLimit|Config)", printed), printed
+@pytest.mark.parametrize("resources", [{"time": "99:00:00"}, {"nodes": 64}])
+def test_more_than_the_partition_gives(study, slurm, resources):
+    """Slurm accepts such a job and lets it wait for ever: whoever watches is told, and the job is withdrawn."""
+    run = training()
+    run["resources"] |= resources
+    code, printed = study(run).run("--slurm", "mini", "--watch", timeout=120)
+    assert code == 1 and re.search(r"Partition\w+: asks for more than the partition gives; cancelled", printed), printed
 
 
-def test_no_slurm_here(study, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    code, printed = study(training()).run("--slurm", "mini")
+def test_no_slurm_here(study, tmp_path):
+    code, printed = study(training()).run("--slurm", "mini", env={"PATH": str(tmp_path)})
     assert code == 2 and "sbatch was not found" in printed
 
 
