@@ -12,6 +12,7 @@ import sys
 import keras
 
 from bigearth import batches, network, training
+from bigearth.errors import Interrupted
 
 
 def main(run, accident=None, at=None, frozen=False, **parameters):
@@ -38,7 +39,10 @@ def main(run, accident=None, at=None, frozen=False, **parameters):
             return model
 
         network.build = frozen_build
-    result = training.train(run=run, **parameters)
+    try:
+        result = training.train(run=run, **parameters)
+    except Interrupted as stopped:  # by returning, no worker is killed before it has said so
+        result = {"interrupted": str(stopped)}
     print(json.dumps(result), flush=True)
 
 
