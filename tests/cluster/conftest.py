@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from mini_slurm import MiniSlurm, why_not
+from studies import Study, training
+
+from bigearth.paths import ROOT
 
 
 def pytest_collection_modifyitems(items):
@@ -38,3 +42,21 @@ def slurm(_cluster, monkeypatch):
     _cluster.reset()
     assert not jobs, f"jobs are left: {jobs}"
     assert not left, f"processes outlived their job: {left}"
+
+
+@pytest.fixture
+def study(tmp_path, slurm, tiny_archive, tiny_cube):
+    """Make a study of these runs in ``tmp_path``."""
+    return lambda *runs, name="tried", **options: Study(
+        tmp_path / name, slurm, tiny_archive, tiny_cube, list(runs), **options
+    )
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory, tiny_archive, tiny_cube):
+    """History of the training `slow`, on two local workers without a break."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    here = Study(folder, None, tiny_archive, tiny_cube, [training(workers=2, launcher="mpi")])
+    done = subprocess.run(here.command(), cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return here.history("slow")

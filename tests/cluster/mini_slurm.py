@@ -214,7 +214,7 @@ class MiniSlurm:
         for gpu in gpus:
             gpu.symlink_to("/dev/null")
         (self.folder / "gres.conf").write_text("".join(f"Name=gpu File={gpu}\n" for gpu in gpus))
-        host, (port, *ports) = socket.gethostname().split(".")[0], _free_ports(1 + len(self.nodes))
+        host, (port, *ports) = socket.gethostname().split(".")[0], free_ports(1 + len(self.nodes))
         nodes = "\n".join(
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} CPUs={self.cpus} "
             f"RealMemory={self.memory} Gres=gpu:{self.gpus}"
@@ -287,7 +287,7 @@ def _end(processes, kill=False):
         process.kill()
 
 
-def _free_ports(count):
+def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))

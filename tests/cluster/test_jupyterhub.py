@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 import websocket
-from mini_slurm import _free_ports
+from mini_slurm import free_ports
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
@@ -29,7 +29,7 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
     home = folder / "home/alice"
     home.mkdir(parents=True)
-    ports = dict(zip(("HUB_PORT", "HUB_API_PORT", "HUB_PROXY_PORT"), map(str, _free_ports(3)), strict=True))
+    ports = dict(zip(("HUB_PORT", "HUB_API_PORT", "HUB_PROXY_PORT"), map(str, free_ports(3)), strict=True))
     secret = {name: secrets.token_hex(32) for name in ("HUB_TOKEN", "HUB_PASSWORD", "CONFIGPROXY_AUTH_TOKEN")}
     environment = {**os.environ, **ports, **secret, "HUB_FOLDER": str(folder)}
     command = [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).with_name("jupyterhub_config.py"))]

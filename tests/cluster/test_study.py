@@ -1,9 +1,6 @@
-"""A study on a real Slurm: the same results as here, whatever is killed, and clear words where it cannot run."""
+"""A study on a real Slurm: the same results as here, and clear words where it cannot run."""
 
-import json
-import os
 import re
-import signal
 import subprocess
 import sys
 
@@ -12,84 +9,9 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from studies import training
 
 from bigearth.paths import ROOT
-
-NETWORK = {"width": 8, "blocks": [1, 1, 1, 1], "warmup": 1, "milestones": [1.0], "deterministic": True}
-START = 500  # s that a job may take to train: a tenth of that on an idle machine
-
-
-class Study:
-    """A study in a folder of its own: ``run(...)`` calls the command on it."""
-
-    def __init__(self, folder, slurm, archive, cube, runs, site="mini"):
-        self.folder, self.slurm, self.site = folder, slurm, site
-        self.path, self.results, self.work = folder / "tried.yaml", folder / "results", folder / "work"
-        defaults = {"workdir": str(self.work), "results": str(self.results), "cube": str(cube), "workers": 4}
-        defaults["classify"] = str(archive)
-        folder.mkdir(exist_ok=True)
-        self.path.write_text(yaml.safe_dump({"study": "tried", "defaults": defaults, "runs": runs}))
-
-    def command(self, *options):
-        return [sys.executable, "-m", "bigearth", "study", str(self.path), *options]
-
-    def run(self, *options, timeout=900, env=None):
-        """The command's return code and all it printed."""
-        done = self.slurm.run(*self.command(*options), check=False, timeout=timeout, cwd=ROOT, env=env or {})
-        return done.returncode, done.stdout + done.stderr
-
-    def submit(self, *options):
-        """Submit; returns {run: job id}."""
-        code, printed = self.run("--slurm", self.site, *options)
-        assert code == 0, printed
-        return dict(re.findall(r"^(\S+) +(\d+)  ", printed, re.M))
-
-    def log(self, stem):
-        return next(self.work.glob(f"studies/*/{stem}.log")).read_text()
-
-    def history(self, run):
-        path = self.work / "runs" / run / "history.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame({"epoch": []})
-
-    def trains(self, run, epochs):
-        """Whether that many epochs are done; for `MiniSlurm.until`."""
-        return len(self.history(run)) >= epochs
-
-
-def training(name="slow", nodes=2, tasks=1, time="00:10:00", epochs=12, **parameters):
-    return {
-        "notebook": "03_training",
-        "name": name,
-        "parameters": {**NETWORK, "epochs": epochs, "batch_size": 2, **parameters},
-        "resources": {"nodes": nodes, "tasks_per_node": tasks, "time": time},
-    }
-
-
-@pytest.fixture
-def study(tmp_path, slurm, tiny_archive, tiny_cube):
-    """Make a study of these runs in ``tmp_path``."""
-    return lambda *runs, name="tried", **options: Study(
-        tmp_path / name, slurm, tiny_archive, tiny_cube, list(runs), **options
-    )
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory, tiny_archive, tiny_cube):
-    """History of the training `slow`, on two local workers without a break."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    here = Study(folder, None, tiny_archive, tiny_cube, [training(workers=2, launcher="mpi")])
-    done = subprocess.run(here.command(), cwd=ROOT, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return here.history("slow")
-
-
-def same(history, other):
-    """Whether two histories tell of the same training (all but the times)."""
-    columns = ["epoch", "learning_rate", "loss", "val_loss", "val_f1"]
-    return len(history) == len(other) and np.allclose(history[columns], other[columns], rtol=1e-4, atol=1e-5)
-
-
-# ---- the same results ----
 
 
 def test_slurm_equals_local(study, slurm, tiny_archive):
@@ -126,106 +48,6 @@ def test_slurm_equals_local(study, slurm, tiny_archive):
 
     code, printed = cluster.run("--slurm", "mini", "--watch")
     assert code == 0 and printed.count("finished before, unchanged") == 3
-
-
-# ---- faults ----
-
-
-def test_time_limit_is_survived(study, slurm, unbroken):
-    """Told before the limit, the training stops at a step; the job is requeued and goes on after the last epoch."""
-    tried = study(training(epochs=1000))
-    job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 1), START)
-    print(f"from the job's start to the first epoch's end: {slurm.seconds(job):.0f} s")
-    slurm.run("scontrol", "update", f"JobId={job}", f"TimeLimit={int(slurm.seconds(job) + 90) // 60}")
-    slurm.until(lambda: "to be continued" in tried.log("03_training-slow"), 180)
-    slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=30")
-    log = tried.log("03_training-slow")
-    stopped = int(re.search(r"Interrupted: stopped in epoch (\d+)", log)[1])
-    history = tried.history("slow")
-    assert history.epoch.tolist() == list(range(1, stopped)) and same(
-        history[: len(unbroken)], unbroken[: len(history)]
-    )
-    slurm.until(lambda: tried.trains("slow", stopped + 1), START)
-    assert f"going on after epoch {stopped - 1}" in tried.log("03_training-slow")
-    history = tried.history("slow")
-    assert history.epoch.tolist() == list(range(1, len(history) + 1))
-    slurm.run("scancel", job)
-    slurm.wait(job, "CANCELLED")
-
-
-def test_lost_node_is_survived(study, slurm, unbroken):
-    tried = study(training())
-    job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 2), START)
-    slurm.kill_node("node2")
-    slurm.until(lambda: slurm.state(job) == "PENDING", 90)
-    assert 2 <= len(tried.history("slow")) < 12
-    slurm.start_node("node2")
-    slurm.wait(job, "COMPLETED", seconds=START)
-    assert same(tried.history("slow"), unbroken)
-
-
-def test_killed_worker_fails_the_run_and_is_named(study, slurm, unbroken):
-    tried = study(training())
-    job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 1), START)
-    engines = [p for p in slurm.processes(SLURM_PROCID="1") if "ipyparallel.engine" in p.cmdline()]
-    engines[0].send_signal(signal.SIGKILL)
-    slurm.wait(job, "FAILED", seconds=120)
-    assert "rank 1 of 2" in tried.log("03_training-slow")
-    partial = tried.results / "03_training-slow.partial.ipynb"
-    assert "rank 1 of 2" in partial.read_text()
-    assert not slurm.leftovers()
-    # a new submission takes up what is there
-    tried.submit()
-    slurm.until(lambda: not slurm.run("squeue", "-h", "-t", "PENDING,RUNNING"), START)
-    assert same(tried.history("slow"), unbroken)
-
-
-def test_cancelled_job_keeps_what_it_has(study, slurm, unbroken):
-    tried = study(training())
-    job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 2), START)
-    partial = tried.results / "03_training-slow.partial.ipynb"
-    slurm.until(lambda: "epoch 2/12" in partial.read_text(), 30)  # live: on disk while it runs
-    slurm.run("scancel", job)
-    slurm.wait(job, "CANCELLED")
-    assert not slurm.leftovers()
-    assert "epoch 1/12" in partial.read_text()
-    job = tried.submit()["slow"]
-    slurm.wait(job, "COMPLETED", seconds=START)
-    assert same(tried.history("slow"), unbroken)
-    assert not partial.exists() and (tried.results / "03_training-slow.ipynb").exists()
-
-
-def test_what_needs_a_failed_run_is_not_left_waiting(study, slurm):
-    tried = study(training(bands="ultraviolet"), {"notebook": "04_classification", "parameters": {"runs": ["slow"]},
-                                                  "after": ["slow"]})  # fmt: skip
-    code, printed = tried.run("--slurm", "mini", "--watch")
-    assert code == 1
-    assert "not finished: slow, 04_classification" in printed
-    assert "InputError: bands = 'ultraviolet'" in tried.log("03_training-slow")
-    assert not slurm.run("squeue", "-h", "-t", "PENDING,RUNNING")
-
-
-# ---- secrets ----
-
-
-def test_no_secret_in_logs_notebooks_or_open_files(study, slurm):
-    tried = study(training())
-    job = tried.submit()["slow"]
-    slurm.until(lambda: tried.trains("slow", 1), START)
-    engine = next(p for p in slurm.processes() if "ipyparallel.engine" in p.cmdline())
-    key = json.loads(engine.environ()["IPP_CONNECTION_INFO"])["key"].encode()
-    kernel = next(p for p in slurm.processes() if "ipykernel_launcher" in p.cmdline())
-    connection = next(argument for argument in kernel.cmdline() if argument.endswith(".json"))
-    assert os.stat(connection).st_mode & 0o077 == 0
-    slurm.run("scancel", job)
-    slurm.wait(job, "CANCELLED")
-    files = [path for path in [*tried.folder.rglob("*"), *slurm.folder.rglob("*.log")] if path.is_file()]
-    assert len(files) > 5
-    assert not [path for path in files if key in path.read_bytes()]
 
 
 # ---- what cannot run ----
