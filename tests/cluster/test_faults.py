@@ -18,7 +18,7 @@ def test_time_limit_is_survived(study, slurm, unbroken):
     slurm.until(lambda: "to be continued" in tried.log("03_training-slow"), 180)
     slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=30")
     log = tried.log("03_training-slow")
-    stopped = int(re.search(r"Interrupted: stopped in epoch (\d+)", log)[1])
+    stopped = int(re.search(r"Interrupted: stopped .*in epoch (\d+)", log)[1])
     history = tried.history("slow")
     assert history.epoch.tolist() == list(range(1, stopped)) and same(
         history[: len(unbroken)], unbroken[: len(history)]
