@@ -8,7 +8,7 @@ import signal
 from studies import START, same, training
 
 
-def test_time_limit_is_survived(study, slurm, unbroken):
+def test_time_limit_is_survived(unbroken, study, slurm):
     """Told before the limit, the training stops at a step; the job is requeued and goes on after the last epoch."""
     tried = study(training(epochs=1000))
     job = tried.submit()["slow"]
@@ -31,7 +31,7 @@ def test_time_limit_is_survived(study, slurm, unbroken):
     slurm.wait(job, "CANCELLED")
 
 
-def test_lost_node_is_survived(study, slurm, unbroken):
+def test_lost_node_is_survived(unbroken, study, slurm):
     tried = study(training())
     job = tried.submit()["slow"]
     slurm.until(lambda: tried.trains("slow", 2), START)
@@ -43,7 +43,7 @@ def test_lost_node_is_survived(study, slurm, unbroken):
     assert same(tried.history("slow"), unbroken)
 
 
-def test_killed_worker_fails_the_run_and_is_named(study, slurm, unbroken):
+def test_killed_worker_fails_the_run_and_is_named(unbroken, study, slurm):
     tried = study(training())
     job = tried.submit()["slow"]
     slurm.until(lambda: tried.trains("slow", 1), START)
@@ -60,7 +60,7 @@ def test_killed_worker_fails_the_run_and_is_named(study, slurm, unbroken):
     assert same(tried.history("slow"), unbroken)
 
 
-def test_cancelled_job_keeps_what_it_has(study, slurm, unbroken):
+def test_cancelled_job_keeps_what_it_has(unbroken, study, slurm):
     tried = study(training())
     job = tried.submit()["slow"]
     slurm.until(lambda: tried.trains("slow", 2), START)
