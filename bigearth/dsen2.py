@@ -32,7 +32,7 @@ PUBLISHED = {
 }
 _URL = "https://github.com/lanha/DSen2/raw/master/models/"
 _GUIDES = {20: (10, 20), 60: (10, 20, 60)}
-# The publication does not say in which order the 10 m bands enter. This is GDAL's; it is untested, for want of the files.
+# The publication does not give the order of the 10 m bands. This is GDAL's; untested, for want of the files.
 _PUBLISHED_ORDER = ("B04", "B03", "B02", "B08")
 
 
