@@ -178,7 +178,7 @@ def _crops(inputs, truth, size, batch_size, rng):
 
 
 def _communicator():
-    if int(os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE") or 1) == 1:
+    if not any(name in os.environ for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")):
         return None
     from mpi4py import MPI
 

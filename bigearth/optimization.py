@@ -59,7 +59,7 @@ class LARS(keras.Optimizer):
         rate, gradient = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
         velocity = self.velocities[self._get_variable_index(variable)]
         if len(variable.shape) > 1:
-            weight_norm, gradient_norm = ops.norm(variable), ops.norm(gradient)
+            weight_norm, gradient_norm = (ops.norm(ops.reshape(x, (-1,))) for x in (variable, gradient))
             scale = self.trust * weight_norm / (gradient_norm + self.decay * weight_norm + 1e-12)
             rate = rate * ops.where((weight_norm > 0) & (gradient_norm > 0), scale, 1.0)
             gradient = gradient + self.decay * variable

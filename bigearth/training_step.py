@@ -28,7 +28,8 @@ def compile_step(team, model, optimizer, augment=True, mixup=0.2, jit_compile=Fa
     """
     logits = keras.Model(model.input, model.get_layer("logits").output)
     random = keras.random.SeedGenerator(0)
-    seeds = [random] + [layer.seed_generator for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate]
+    seeds = [random] + [layer.seed_generator for layer in dropouts]
     # raw TensorFlow variables: Horovod and the tape know no Keras variables
     variables = [variable.value for variable in model.trainable_variables]
 

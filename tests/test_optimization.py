@@ -6,7 +6,7 @@ from bigearth import optimization
 
 def test_lars_follows_the_written_out_update():
     random = np.random.default_rng(0)
-    kernel, bias = random.normal(size=(3, 4)).astype("f4"), random.normal(size=4).astype("f4")
+    kernel, bias = random.normal(size=(3, 3, 2, 4)).astype("f4"), random.normal(size=4).astype("f4")
     variables = [keras.Variable(kernel), keras.Variable(bias)]
     lars = optimization.LARS(learning_rate=0.5, momentum=0.9, trust=0.01, decay=0.1)
     velocity = [0, 0]

@@ -121,13 +121,13 @@ def test_every_class_has_eight_patches_and_is_in_every_split(monkeypatch):
     monkeypatch.setattr(rendering, "BANDS", ())  # labels, snow and cloud are the same without the pixels
     total, clear = Counter(), {split: Counter() for split in ("train", "val", "test")}
     sizes = []
-    for scene in scenes(800, 1):
+    for scene in scenes(1000, 1):
         for patch in scene.patches:
             total.update(patch["classes"].tolist())
             sizes.append(len(patch["classes"]))
             if not patch["snow"] and not patch["cloud"]:
                 clear[patch["split"]].update(patch["classes"].tolist())
-    assert len(sizes) == 800 and max(sizes) <= 12 and np.mean(np.array(sizes) <= 5) > 0.9
+    assert len(sizes) == 1000 and max(sizes) <= 12 and np.mean(np.array(sizes) <= 5) > 0.9
     assert len(total) == 43 and min(total.values()) >= 8
     assert all(len(counts) == 43 for counts in clear.values())
     # a long tail: the commonest class has more than ten times the patches of the rarest

@@ -162,7 +162,7 @@ def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
         {"optimizer": "lars", "schedule": "polynomial", "class_weights": True, "oversampling": True},
         {"optimizer": "lamb", "optimizer_options": {"clipnorm": 1.0}, "precision": "mixed_bfloat16"},
         {"optimizer_options": {"gradient_accumulation_steps": 2}, "precision": "mixed_float16"},
-        {"bands": "multiresolution", "jit_compile": True, "deterministic": False},
+        {"bands": "multiresolution"},
         {"bands": ["B11", "B04"], "upsampling": "bilinear"},
     ],
 )
@@ -171,6 +171,11 @@ def test_the_open_ends_train(place, variant):
     result = training.train(run=name, **place, **TINY | {"epochs": 1} | variant)
     table = history(place["workdir"], name)
     assert np.isfinite(table.to_numpy(float)).all() and 0 <= result["test_f1"] <= 1
+
+
+def test_xla_compiles_the_inner_part(place):
+    on_workers(1, run="xla", **place, **TINY | {"epochs": 1, "jit_compile": True, "deterministic": False})
+    assert np.isfinite(history(place["workdir"], "xla").to_numpy(float)).all()
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):

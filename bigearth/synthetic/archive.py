@@ -54,7 +54,7 @@ def miniature(workdir):
     return write_archive(Path(workdir) / "archive")
 
 
-def write_archive(folder, patches=800, seed=1, version=1):
+def write_archive(folder, patches=1000, seed=1, version=1):
     """Write a miniature archive; a complete one of the same parameters is left as it is.
 
     Parameters
