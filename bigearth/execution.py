@@ -114,6 +114,9 @@ def execute(study, run, force=False, bar=None, echo=False):
             before.rename(folder)
         raise
     nbformat.validate(notebook)
+    # names instead of this machine's paths: the notebook is going to be read elsewhere
+    notebook.metadata.papermill.update(input_path=run.notebook.name, output_path=f"{run.stem}.ipynb")
+    nbformat.write(notebook, partial(run))
     tasks = run.resources.get("nodes", 1) * run.resources.get("tasks_per_node", 1)
     gpus = tasks * run.resources.get("gpus_per_task", 0) if echo else 0
     workers = run.parameters.get("workers") or 1

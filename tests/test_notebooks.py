@@ -101,6 +101,7 @@ def test_executed(study, stem):
     noise = [output.text for output in outputs if output.get("name") == "stderr"]
     assert not noise, noise
     assert (study / "results" / stem / "provenance.json").exists()
+    assert notebook.metadata.papermill.output_path == f"{stem}.ipynb"  # no path of this machine
 
 
 @pytest.mark.parametrize("stem", ["01_exploration", "04_classification", "05_scaling"])
