@@ -51,6 +51,28 @@ def test_exploration_and_preprocessing_of_v1(real_data, tmp_path):
     check(tmp_path / "cube.h5", archive)
 
 
+@pytest.mark.timeout(900)
+def test_training_and_reading_of_three_patches(real_data, tmp_path):
+    archive, cube = real_data / "BigEarthNet-v1.0", str(tmp_path / "cube.h5")
+    write_cube(cube=cube, archive=archive, workdir=tmp_path)
+    assert not len(open_cube(cube).rows["validation"])  # three patches do not fill three splits
+
+    def run(stem, **parameters):
+        parameters |= {"workdir": str(tmp_path), "results": str(tmp_path / "results"), "cube": cube}
+        target = tmp_path / f"{stem}.ipynb"
+        papermill.execute_notebook(ROOT / f"notebooks/{stem}.ipynb", target, parameters, progress_bar=False)
+        return target.read_text()
+
+    small = {"epochs": 1, "warmup": 0, "width": 8, "batch_size": 1, "workers": 5, "classify": str(archive)}
+    with pytest.raises(papermill.PapermillExecutionError, match="no validation patch.*allow_empty_splits"):
+        run("03_training", **small)
+    executed = run("03_training", **small, allow_empty_splits=True)
+    assert "training rows are scored in their place" in executed
+    assert (tmp_path / "runs/trial/predictions.h5").exists()
+    assert "training" in run("04_classification", runs=["trial"], allow_empty_splits=True)
+    run("05_scaling", runs=["trial"], measure=[], allow_empty_splits=True)
+
+
 def test_official_lists_on_the_real_patches(real_data, tmp_path):
     lists = real_data.parent / "lists"
     with pytest.warns(UserWarning, match="not in the archive"):
