@@ -80,7 +80,8 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
                 raise
             print(f"{run.name:32} {new[run.name]:>9}  {', '.join((active | new)[name] for name in needed)}")
     print(f"scripts and logs: {execution.state_folder(study, runs[0])}")
-    return _watch(study, [run for run in runs if run.name not in done]) if watch else 0
+    going = [run for run in runs if run.name not in done]
+    return _watch(study, going) if watch and going else 0
 
 
 def script(study, run, site_name, site, force=False):

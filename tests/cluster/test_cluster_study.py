@@ -47,7 +47,7 @@ def test_slurm_equals_local(study, slurm, tiny_archive):
         pd.testing.assert_frame_equal(mine, theirs, atol=0.02)
 
     code, printed = cluster.run("--slurm", "mini", "--watch")
-    assert code == 0 and printed.count("finished before, unchanged") == 3
+    assert code == 0 and printed.count("finished before, unchanged") == 3, printed
 
 
 # ---- what cannot run ----
