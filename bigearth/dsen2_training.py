@@ -4,7 +4,6 @@ As published (Lanaras et al. 2018), the networks learn at reduced resolution, 40
 original bands are the truth; L1 loss, Nadam.
 """
 
-import os
 from pathlib import Path
 
 import keras
@@ -17,6 +16,7 @@ from bigearth.paths import resolve
 from bigearth.sentinel2 import GROUPS
 from bigearth.superresolution import reduce_resolution
 from bigearth.tiles import find_tiles, open_bands, read_window
+from bigearth.workers import communicator
 
 CROP = {20: 32, 60: 96}  # pixels of the truth per side, where the samples are as large
 
@@ -45,7 +45,7 @@ def train_networks(*, weights, archive="", tiles="", workdir="", samples=64, fea
     dict
         {20: loss per epoch, 60: loss per epoch}
     """
-    comm = _communicator()
+    comm = communicator()
     folder = resolve(weights)
     rng = np.random.default_rng([seed, comm.Get_rank() if comm else 0])
     if tiles:
@@ -175,11 +175,3 @@ def _crops(inputs, truth, size, batch_size, rng):
             batch.append([np.rot90(array[window], turns)[:, ::flip] for array in (*inputs, truth)])
         *inputs_now, truth_now = (np.stack(arrays) for arrays in zip(*batch, strict=True))
         yield tuple(inputs_now), truth_now
-
-
-def _communicator():
-    if not any(name in os.environ for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")):
-        return None
-    from mpi4py import MPI
-
-    return MPI.COMM_WORLD

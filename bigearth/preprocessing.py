@@ -29,6 +29,7 @@ from bigearth.paths import resolve
 from bigearth.selection import select
 from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
 from bigearth.superresolution import bilinear
+from bigearth.workers import communicator
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
 _LEAST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
@@ -70,7 +71,7 @@ def write_cube(
     InputError
         A parameter or file cannot be used; the message names the rank where that matters.
     """
-    comm = _communicator()
+    comm = communicator()
     rank, size = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
     gdal.SetConfigOption("GDAL_NUM_THREADS", "1")  # the ranks are the parallelism
     path = resolve(cube)
@@ -251,14 +252,3 @@ def _check_space(path, needed):
             f"cube {path} needs {needed / 1e9:.1f} GB, its disk has {free / 1e9:.1f} GB free: "
             f"free some, exclude patches, or choose another path"
         )
-
-
-def _communicator():
-    """MPI's, if this process was started by MPI; else None."""
-    if not any(name in os.environ for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")):
-        if "HOROVOD_RANK" in os.environ:
-            raise InputError("launcher horovodrun starts workers without MPI: preprocessing needs mpi, srun or slurm")
-        return None
-    from mpi4py import MPI
-
-    return MPI.COMM_WORLD

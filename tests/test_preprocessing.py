@@ -317,7 +317,7 @@ def test_bad_parameters(tiny_archive, tmp_path):
 
 def test_without_mpi_under_horovodrun(tiny_archive, tmp_path, monkeypatch):
     monkeypatch.setenv("HOROVOD_RANK", "1")
-    with pytest.raises(InputError, match="preprocessing needs mpi"):
+    with pytest.raises(InputError, match="needs mpi, srun"):
         write_cube(cube=tmp_path / "cube.h5", archive=tiny_archive, workdir=tmp_path)
 
 

@@ -69,12 +69,12 @@ def compare(ours, reference, rounds=ROUNDS):
     return median(r / o for r, o in times), median(o for _, o in times), median(r for r, _ in times)
 
 
-def run(parameters, ranks=1):
-    """Start the program; without waiting."""
+def run(parameters, ranks=1, core=None):
+    """Start the program, bound to a core as mpiexec binds its ranks; without waiting."""
     allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
-    mpi = ["mpiexec", "-n", str(ranks), "--bind-to", "core"] if ranks > 1 else []
+    start = ["mpiexec", "-n", str(ranks), "--bind-to", "core"] if ranks > 1 else ["taskset", "-c", str(core)]
     arguments = json.dumps(parameters, default=str)
-    command = [*mpi, sys.executable, "-c", PROGRAM, arguments]
+    command = [*start, sys.executable, "-c", PROGRAM, arguments]
     return subprocess.Popen(command, env=os.environ | allowed, stdout=subprocess.PIPE, text=True)
 
 
@@ -95,9 +95,9 @@ def two_ranks(folder, archive, index):
         exclude = [str(folder / f"half-{i}.csv")]
         halves.append({"cube": folder / f"half-{i}.h5", "workdir": folder / f"work-{i}", "exclude": exclude})
     common = {"archive": archive, "splits": "random"}
-    times = []
+    cores, times = sorted(os.sched_getaffinity(0))[:2], []
     for _ in range(ROUNDS):
-        apart = slowest([run(common | half) for half in halves])
+        apart = slowest([run(common | half, core=core) for half, core in zip(halves, cores, strict=True)])
         together = slowest([run(common | {"cube": folder / "both.h5", "workdir": folder}, ranks=2)])
         times.append((apart, together))
     return median(a / t for a, t in times), median(t for _, t in times), median(a for a, _ in times)
