@@ -19,9 +19,11 @@ test-cluster: ## the tests on a real Slurm and JupyterHub, started on this machi
 	@./setup.sh cluster
 	$(PYTHON) -m pytest tests/cluster $(PYTEST)
 
-bench: setup ## speed, as ratios within one run; leaves results/bench
+bench: setup ## speed, as ratios within one run; leaves results/bench (REAL_DATA=folder: DSen2 on a real scene too)
 	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
-	for script in tests/bench/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+	for script in $(filter-out %superresolution.py,$(wildcard tests/bench/bench_*.py)); do \
+		echo "== $$script"; $(PYTHON) $$script || exit 1; done
+	$(PYTHON) tests/bench/bench_superresolution.py $(if $(REAL_DATA),--real-data $(REAL_DATA))
 
 kernel: setup ## a Jupyter kernel with this environment, for JupyterHub (SITE=juwels: with its modules)
 	$(PYTHON) slurm/install_kernel.py $(if $(SITE),--site $(SITE))

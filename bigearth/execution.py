@@ -101,10 +101,12 @@ def execute(study, run, force=False, bar=None, echo=False):
             f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
         ) from None
     started = time.time()
+    log = (state_folder(study, run) / f"{run.stem}.log").open("w")
     try:
         notebook = papermill.execute_notebook(
             run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
-            autosave_cell_every=2, start_timeout=300, kernel_manager_class=_Kernel, coalesce_streams=True,
+            autosave_cell_every=2, start_timeout=300, coalesce_streams=True,
+            kernel_manager_class=type("_Logged", (_Kernel,), {"stderr": log}),
             stdout_file=sys.stdout if echo else None,
             cell_starts=lambda number, of: bar is not None and bar.set_description(f"{run.name} [{number}/{of}]"),
         )  # fmt: skip
@@ -113,6 +115,8 @@ def execute(study, run, force=False, bar=None, echo=False):
         if before.exists():
             before.rename(folder)
         raise
+    finally:
+        log.close()
     nbformat.validate(notebook)
     # names instead of this machine's paths: the notebook is going to be read elsewhere
     notebook.metadata.papermill.update(input_path=run.notebook.name, output_path=f"{run.stem}.ipynb")
@@ -280,10 +284,16 @@ def _terminable():
 class _Kernel(AsyncKernelManager):
     """This interpreter's kernel, whatever "python3" means to Jupyter on this machine."""
 
+    stderr = None  # file for what libraries write past Python, such as TensorFlow's start-up lines
+
+    async def start_kernel(self, **kwargs):
+        return await super().start_kernel(**kwargs, stderr=self.stderr)
+
     @property
     def kernel_spec(self):
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
+        command.append("--IPKernelApp.capture_fd_output=False")
         return KernelSpec(argv=command, language="python", env={"PYTHONPATH": path})
 
 

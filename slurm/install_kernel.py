@@ -22,14 +22,15 @@ def main(arguments=None):
     folder = Path(
         install(user=True, kernel_name="bigearth", display_name="bigearth", env={"PATH": f"{programs}:${{PATH}}"})
     )
+    spec = json.loads((folder / "kernel.json").read_text())
+    spec["argv"].append("--IPKernelApp.capture_fd_output=False")  # libraries' start-up lines go to the server's log
     if site:
         exports = [f"export {key}={shlex.quote(value)}" for key, value in sites.environment(site).items()]
         script = "\n".join(
             [*exports, site["setup"].strip(), f"export PATH={shlex.quote(str(programs))}:$PATH", 'exec "$@"']
         )
-        spec = json.loads((folder / "kernel.json").read_text())
         spec["argv"] = ["bash", "-lc", script, "kernel", *spec["argv"]]
-        (folder / "kernel.json").write_text(json.dumps(spec, indent=1))
+    (folder / "kernel.json").write_text(json.dumps(spec, indent=1))
     print(f"kernel `bigearth` ({sys.executable}) installed in {folder}")
 
 

@@ -277,6 +277,15 @@ def test_interrupting_leaves_neither_process_nor_half_a_result(write, tmp_path):
     assert (tmp_path / "results" / "busy.partial.ipynb").exists()
 
 
+def test_what_libraries_write_past_python_is_shown_nowhere(write, tmp_path, capfd):
+    loud = notebook(tmp_path / "loud.ipynb", "import os\nos.write(2, b'noise')\nprint('heard')")
+    assert main(["study", str(write({"notebook": loud}))]) == 0
+    assert "noise" not in "".join(capfd.readouterr())
+    outputs = nbformat.read(tmp_path / "results/loud.ipynb", as_version=4).cells[-1].outputs
+    assert [output.text for output in outputs] == ["heard\n"]
+    assert "noise" in (tmp_path / "work/studies/tiny/loud.log").read_text()
+
+
 def test_the_same_study_twice_at_once_is_refused(write, table, capsys):
     loaded = study.load(write({"notebook": table}))
     with execution.locked(loaded, loaded.runs[0], "study"):
