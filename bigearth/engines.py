@@ -7,7 +7,6 @@ the same lines run on two cores of a laptop and on the GPUs of many nodes.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,14 +14,13 @@ import time
 from pathlib import Path
 
 import ipyparallel as ipp
-import psutil
 
-from bigearth import sites
+from bigearth import launchers, sites
 from bigearth import workers as members
 from bigearth.errors import InputError, Interrupted
+from bigearth.launchers import count
 from bigearth.paths import ROOT
 
-LAUNCHERS = ("mpi", "srun", "slurm", "horovodrun")
 START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
 PASSED_ON = {
     "InputError": InputError,
@@ -165,8 +163,8 @@ class Group:
         # mode 0700: it holds the key; on several nodes all must see it
         self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=ROOT / "scratch" if spread else None))
         profile = sites.profile(site or "generic") if kind == "slurm" else {}
-        command = _command(kind, self.size, profile)
-        ip = _address(profile) if spread else "127.0.0.1"
+        command = launchers.command(kind, self.size, profile)
+        ip = launchers.address(profile) if spread else "127.0.0.1"
         controller = self._spawn(
             [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={self._folder}", f"--ip={ip}"]
             + [f"--location={ip}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"]
@@ -176,7 +174,7 @@ class Group:
         client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
         self._wait_for(lambda: client.exists() and engine.exists() and engine.read_text(), controller)
         # the key travels in the environment: no file of another node, no command line that others can read
-        environment = _environment(self.size, kind) | (sites.environment(profile) if profile else {})
+        environment = launchers.environment(self.size, kind) | (sites.environment(profile) if profile else {})
         environment |= {"IPP_CONNECTION_INFO": engine.read_text()}
         program = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
         launched = self._spawn([*command, *program, "--IPEngine.enable_nanny=False", "--log-level=WARN"], environment)
@@ -209,7 +207,7 @@ class Group:
             log = self._log()
             if "queued and waiting for resources" in log and "has been allocated" not in log:
                 self._deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
-                _check_queued(re.search(r"job (\d+) queued", log)[1])
+                launchers.check_queued(re.search(r"job (\d+) queued", log)[1])
             if time.monotonic() > self._deadline:
                 found = len(self._client.ids) if self._client else 0
                 raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
@@ -256,94 +254,6 @@ class Group:
             named = re.search(r"(?:process rank|task) (\d+)", log) or re.search(r"tasks (\d+)", log)
             rank = named[1] if named else failed[0][0] if failed else "0" if self.size == 1 else "?"
             raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
-
-
-def count(workers=None, launcher="mpi", exact=True):
-    """Number of workers that `start` would start with these parameters; it raises the same `InputError`."""
-    kind = launcher.partition(":")[0]
-    if kind not in LAUNCHERS:
-        raise InputError(f"launcher is {launcher!r}; choose one of {', '.join(LAUNCHERS)}")
-    allocation = int(os.environ.get("SLURM_NTASKS", 1)) if "SLURM_JOB_ID" in os.environ else None
-    if kind == "srun" and not allocation:
-        raise InputError('launcher "srun" needs a Slurm allocation; choose "mpi" here, or "slurm" for a job of its own')
-    if kind == "slurm" and allocation:
-        raise InputError('launcher "slurm" inside an allocation would wait for ever for a second one; choose "srun"')
-    if workers is None:
-        if kind == "slurm":
-            raise InputError('launcher "slurm" needs a number of workers: they decide how large a job it asks for')
-        workers = allocation or len(os.sched_getaffinity(0))
-    if workers < 1:
-        raise InputError(f"workers is {workers}; at least 1 is needed")
-    if kind == "srun" and (workers > allocation or exact and workers != allocation):
-        raise InputError(
-            f"workers is {workers} but the allocation has {allocation} tasks; give null to use all of them"
-        )
-    return workers
-
-
-def _command(kind, workers, profile):
-    """What the engine's own command line is prefixed with."""
-    if kind == "mpi" and workers == 1:
-        return []
-    if kind == "slurm":
-        command = sites.srun(profile, workers)
-    elif kind == "srun":
-        cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun itself does not read it
-        command = ["srun", f"--mpi={os.environ.get('SLURM_MPI_TYPE', 'pmix')}", "--overlap", "--kill-on-bad-exit=1"]
-        command += ["--ntasks", str(workers), *(["--cpus-per-task", cores] if cores else [])]
-    elif kind == "horovodrun":
-        script = shutil.which("horovodrun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        command = [script or "horovodrun", "--gloo", "-np", str(workers), "-H", f"localhost:{workers}"]
-    else:
-        # binding is done by workers.pin, which knows what this process may use
-        command = ["mpiexec", "-n", str(workers), "--bind-to", "none", "--oversubscribe"]
-        command += ["-x", "IPP_CONNECTION_INFO", "-x", "PYTHONPATH"]
-    if not shutil.which(command[0]):
-        raise InputError(
-            f"launcher {kind!r}: {command[0]} was not found; `python -m bigearth doctor` says what is here"
-        )
-    return command
-
-
-def _environment(workers, kind):
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
-    environment["OMPI_MCA_mpi_yield_when_idle"] = "1"  # Horovod's polling thread would take a third of each core
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if kind in ("mpi", "horovodrun"):
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
-    if os.getuid() == 0:
-        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    return environment
-
-
-def _address(profile):
-    """The address at which other nodes reach the controller."""
-    # a site's profile names the fast network; inside a job, NCCL has been told the same
-    interface = profile.get("interface") or os.environ.get("NCCL_SOCKET_IFNAME")
-    if interface:
-        for address in psutil.net_if_addrs().get(interface, []):
-            if address.family == socket.AF_INET:
-                return address.address
-        raise InputError(f"network interface {interface} of the site's profile has no IPv4 address on this node")
-    node = os.environ.get("SLURMD_NODENAME")
-    if node:
-        shown = subprocess.run(["scontrol", "show", "node", "-o", node], capture_output=True, text=True).stdout
-        known = re.search(r"NodeAddr=(\S+)", shown)
-        return socket.gethostbyname(known[1] if known else node)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address packets would leave from
-        return probe.getsockname()[0]
-
-
-def _check_queued(job):
-    """Refuse to wait for a job that Slurm has accepted but will never start."""
-    reason = subprocess.run(["squeue", "-h", "-j", job, "-o", "%r"], capture_output=True, text=True).stdout.strip()
-    if reason in sites.NEVER:
-        raise InputError(
-            f"Slurm will never start a job for these workers ({reason}): take fewer, or change the site's profile"
-        )
-    time.sleep(1)  # not to bother the scheduler
 
 
 def _show(call, shown):

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from bigearth import engines, workers
+from bigearth import engines, launchers, workers
 from bigearth.errors import InputError
 
 # ---- what the workers do; they import this module, as every function that they run ----
@@ -138,54 +138,22 @@ def test_killing_the_notebook_leaves_no_worker():
 
 def test_workers_that_are_no_group_are_refused(monkeypatch):
     """The classic mistake: the launcher and mpi4py do not know each other, and each rank believes to be alone."""
-    monkeypatch.setattr(engines, "_command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
+    monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
     with pytest.raises(engines.WorkerError, match=r"2 came, whose MPI says size \[1\], ranks \[0, 0\]"):
         engines.start(2, "mpi")
 
 
 def test_a_launcher_that_fails_is_told_with_its_words(monkeypatch):
-    monkeypatch.setattr(engines, "_command", lambda *_: ["sh", "-c", "echo no such partition; exit 3"])
+    monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", "echo no such partition; exit 3"])
     with pytest.raises(engines.WorkerError, match="sh ended with code 3:\nno such partition"):
         engines.start(2, "mpi")
 
 
 def test_too_few_workers_are_told_in_time(monkeypatch):
-    monkeypatch.setattr(engines, "_command", lambda *_: ["sh", "-c", "sleep 99"])
+    monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", "sleep 99"])
     monkeypatch.setattr(engines, "START_SECONDS", 5)
     with pytest.raises(engines.WorkerError, match="0 of 2 workers after 5 s"):
         engines.start(2, "mpi")
-
-
-@pytest.mark.parametrize(
-    ("number", "launcher", "allocation", "message"),
-    [
-        (2, "ssh", None, "choose one of mpi, srun, slurm, horovodrun"),
-        (0, "mpi", None, "workers is 0"),
-        (2, "srun", None, "needs a Slurm allocation"),
-        (2, "srun", 4, "workers is 2 but the allocation has 4 tasks"),
-        (2, "slurm:mini", 4, "would wait for ever"),
-        (None, "slurm:mini", None, "needs a number of workers"),
-        (3, "slurm:mini", None, "not a multiple"),
-        (2, "slurm:atlantis", None, "site 'atlantis' is unknown; slurm/sites has generic, juwels, mini"),
-    ],
-)
-def test_what_cannot_start_is_refused_at_once(monkeypatch, number, launcher, allocation, message):
-    for name in list(os.environ):
-        if name.startswith("SLURM_"):
-            monkeypatch.delenv(name)
-    if allocation:
-        monkeypatch.setenv("SLURM_JOB_ID", "1")
-        monkeypatch.setenv("SLURM_NTASKS", str(allocation))
-    with pytest.raises(InputError, match=message):
-        engines.start(number, launcher)
-
-
-def test_all_of_the_allocation_or_of_the_cores(monkeypatch):
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert engines.count(None, "mpi") == len(os.sched_getaffinity(0))
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
-    monkeypatch.setenv("SLURM_NTASKS", "8")
-    assert engines.count(None, "srun") == engines.count(4, "srun", False) * 2 == 8
 
 
 def member(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
