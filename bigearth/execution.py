@@ -1,8 +1,6 @@
 """Executing the runs of a study with papermill, each once."""
 
 import ast
-import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -22,11 +20,11 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
 from tqdm import tqdm
 
-from bigearth import provenance
+from bigearth import provenance, run_state
 from bigearth.errors import InputError
-from bigearth.paths import ROOT, resolve
+from bigearth.paths import ROOT
+from bigearth.run_state import fingerprint, finished, locked, partial
 
-INPUTS = ("archive", "tiles", "exclude", "splits")  # parameters whose files a run reads and no run writes
 TO_BE_CONTINUED = 75  # exit status (EX_TEMPFAIL) of a training that stopped at its checkpoint
 
 
@@ -95,13 +93,13 @@ def execute(study, run, force=False, bar=None, echo=False):
             shutil.rmtree(folder, ignore_errors=True)
         elif folder.exists():
             folder.rename(before)
-        _write_state(study, run, {"fingerprint": mark, "finished": False})
+        run_state.write(study, run, {"fingerprint": mark, "finished": False})
+        log = (run_state.folder(study, run) / f"{run.stem}.log").open("w")
     except OSError as error:
         raise InputError(
             f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
         ) from None
     started = time.time()
-    log = (state_folder(study, run) / f"{run.stem}.log").open("w")
     try:
         notebook = papermill.execute_notebook(
             run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
@@ -128,106 +126,20 @@ def execute(study, run, force=False, bar=None, echo=False):
     provenance.write(folder, {"study": study.name, "run": run.name, "notebook": run.notebook.name} | record)
     partial(run).replace(run.results / f"{run.stem}.ipynb")
     shutil.rmtree(before, ignore_errors=True)
-    _write_state(study, run, {"fingerprint": mark, "finished": True, "outputs": [str(p) for p in _outputs(run)]})
+    outputs = [str(path) for path in run_state.outputs(run)]
+    run_state.write(study, run, {"fingerprint": mark, "finished": True, "outputs": outputs})
     return time.time() - started
-
-
-def finished(study, run):
-    """Whether the run was executed with this notebook, parameters and inputs, and all that it wrote is still there."""
-    state = _state(study, run)
-    return (
-        state.get("finished", False)
-        and state["fingerprint"]["all"] == fingerprint(study, run)["all"]
-        and all(Path(output).exists() for output in state["outputs"])
-    )
-
-
-def fingerprint(study, run):
-    """What a run's result depends on, as two digests: ``input`` without the notebook's code, and ``all`` with it."""
-    by_name = {other.name: other for other in study.runs}
-    # the launcher starts the same workers in another way
-    parameters = {key: value for key, value in run.parameters.items() if key != "launcher"}
-    parents = [fingerprint(study, by_name[name])["input"] for name in run.after]
-    inputs = json.dumps([str(run.notebook), parameters, _inputs(run), parents], sort_keys=True, default=str)
-    cells = nbformat.read(run.notebook, as_version=4).cells
-    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    return {
-        "input": hashlib.sha256(inputs.encode()).hexdigest(),
-        "all": hashlib.sha256(f"{inputs}\n{code}".encode()).hexdigest(),
-    }
-
-
-def _inputs(run):
-    """Size and time of every file that the run reads, as far as its parameters name it."""
-    names = INPUTS if "archive" in run.declared else (*INPUTS, "cube")  # whoever reads the archive writes the cube
-    given = [run.parameters.get(name) for name in names]
-    paths = [value for item in given for value in (item if isinstance(item, list) else [item]) if value]
-    paths += [run.workdir / "runs" / name / "predictions.h5" for name in run.parameters.get("runs") or ()]
-    found = {str(path): resolve(path) for path in paths}
-    return {name: [p.stat().st_size, p.stat().st_mtime_ns] if p.exists() else None for name, p in found.items()}
-
-
-def partial(run):
-    """The executed notebook while it runs, and after it failed."""
-    return run.results / f"{run.stem}.partial.ipynb"
-
-
-def state_folder(study, run):
-    """Where the driver keeps what it knows of a study's runs, beside what they wrote."""
-    return run.workdir / "studies" / study.name
-
-
-@contextmanager
-def locked(study, run, name):
-    """Refuse to do the same twice at the same time."""
-    try:
-        state_folder(study, run).mkdir(parents=True, exist_ok=True)
-        file = open(state_folder(study, run) / f"{name}.lock", "a")
-    except OSError as error:
-        raise InputError(f"workdir {run.workdir}: cannot be written ({error.strerror})") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"study {study.name} is being executed or submitted by another process ({file.name})"
-            ) from None
-        yield
 
 
 def _make_way(study, run, mark, force):
     """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
-    before = _state(study, run).get("fingerprint")
+    before = run_state.read(study, run).get("fingerprint")
     name = run.parameters.get("run")
     if name and (force or (before and before["input"] != mark["input"])):
         folder = run.workdir / "runs" / name
         if folder.exists():
             shutil.rmtree(folder.with_name(f"{name}.old"), ignore_errors=True)
             folder.rename(folder.with_name(f"{name}.old"))
-
-
-def _outputs(run):
-    made = [run.results / f"{run.stem}.ipynb", *sorted((run.results / run.stem).rglob("*"))]
-    if "cube" in run.parameters:
-        made.append(resolve(run.parameters["cube"]))
-    if "run" in run.parameters:
-        made.append(run.workdir / "runs" / run.parameters["run"] / "predictions.h5")
-    return [path for path in made if path.exists()]
-
-
-def _state(study, run):
-    try:
-        return json.loads((state_folder(study, run) / f"{run.stem}.json").read_text())
-    except (OSError, ValueError):
-        return {}
-
-
-def _write_state(study, run, state):
-    path = state_folder(study, run) / f"{run.stem}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".json.partial")
-    beside.write_text(json.dumps(state, indent=1) + "\n")
-    beside.replace(path)
 
 
 def _all_parameters(run):

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 
-from bigearth import execution, sites
+from bigearth import execution, run_state, sites
 from bigearth.errors import InputError
 from bigearth.paths import ROOT
 
@@ -59,7 +59,7 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
         return 0
     if not shutil.which("sbatch"):
         raise InputError("no Slurm here: sbatch was not found; leave out --slurm to run the study on this machine")
-    with execution.locked(study, runs[0], "submission"):
+    with run_state.locked(study, runs[0], "submission"):
         active = {name: job for name, (job, state, _) in _jobs(study).items() if state not in ENDED}
         done, new = set(), {}
         print(f"{'run':32} {'job':>9}  after")
@@ -68,7 +68,7 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
                 print(f"{run.name:32} {active[run.name]:>9}  in the queue already")
                 continue
             needed = [name for name in run.after if name in active or name in new]
-            if not needed and not force and execution.finished(study, run):
+            if not needed and not force and run_state.finished(study, run):
                 done.add(run.name)
                 print(f"{run.name:32} {'-':>9}  finished before, unchanged")
                 continue
@@ -79,7 +79,7 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
                     subprocess.run(["scancel", *new.values()])
                 raise
             print(f"{run.name:32} {new[run.name]:>9}  {', '.join((active | new)[name] for name in needed)}")
-    print(f"scripts and logs: {execution.state_folder(study, runs[0])}")
+    print(f"scripts and logs: {run_state.folder(study, runs[0])}")
     going = [run for run in runs if run.name not in done]
     return _watch(study, going) if watch and going else 0
 
@@ -111,7 +111,7 @@ def _sbatch_quoted(option):
 
 
 def _sbatch(study, run, site_name, site, force, needed):
-    path = execution.state_folder(study, run) / f"{run.stem}.sh"
+    path = run_state.folder(study, run) / f"{run.stem}.sh"
     path.write_text(script(study, run, site_name, site, force))
     command = ["sbatch", "--parsable"]
     if needed:
@@ -128,7 +128,7 @@ def _job_name(study, run_name):
 
 
 def _log(study, run):
-    return execution.state_folder(study, run) / f"{run.stem}.log"
+    return run_state.folder(study, run) / f"{run.stem}.log"
 
 
 def _jobs(study):
@@ -166,9 +166,9 @@ def _watch(study, runs):
         if not active:
             break
         time.sleep(2)
-    unfinished = [run.name for run in runs if not execution.finished(study, run)]
+    unfinished = [run.name for run in runs if not run_state.finished(study, run)]
     if unfinished:
-        print(f"not finished: {', '.join(unfinished)}; logs: {execution.state_folder(study, runs[0])}")
+        print(f"not finished: {', '.join(unfinished)}; logs: {run_state.folder(study, runs[0])}")
     execution.render(runs[0].results)
     return 1 if unfinished else 0
 

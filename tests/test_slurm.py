@@ -127,11 +127,11 @@ def test_a_refused_job_takes_the_others_back(study, fake, capsys):
 
 
 def test_a_second_submission_at_the_same_time_is_told(study, fake, capsys):
-    from bigearth import execution
+    from bigearth import run_state
     from bigearth.study import load
 
     loaded = load(study)
-    with execution.locked(loaded, loaded.runs[0], "submission"):
+    with run_state.locked(loaded, loaded.runs[0], "submission"):
         assert main(["study", str(study), "--slurm", "mini"]) == 2
     assert "another process" in capsys.readouterr().err
 

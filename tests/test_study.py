@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from bigearth import execution, study
+from bigearth import execution, run_state, study
 from bigearth.__main__ import main
 from bigearth.errors import InputError
 from bigearth.paths import ROOT
@@ -180,7 +180,7 @@ def test_what_a_run_depends_on(write, tmp_path):
         runs = [{"notebook": parent, "parameters": parameters}]
         runs += [{"notebook": child, "after": ["parent"], "parameters": {"runs": ["rgb"]}}]
         loaded = study.load(write(*runs, defaults={"cube": str(cube)}))
-        marks = [execution.fingerprint(loaded, run)["all"] for run in loaded.runs]
+        marks = [run_state.fingerprint(loaded, run)["all"] for run in loaded.runs]
         new = [mark not in before for mark in marks]
         before.update(marks)
         return new
@@ -288,7 +288,7 @@ def test_what_libraries_write_past_python_is_shown_nowhere(write, tmp_path, capf
 
 def test_the_same_study_twice_at_once_is_refused(write, table, capsys):
     loaded = study.load(write({"notebook": table}))
-    with execution.locked(loaded, loaded.runs[0], "study"):
+    with run_state.locked(loaded, loaded.runs[0], "study"):
         assert main(["study", str(loaded.path)]) == 2
     assert "another process" in capsys.readouterr().err
 
