@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import nbformat
 import psutil
@@ -265,7 +266,9 @@ def test_interrupting_leaves_neither_process_nor_half_a_result(write, tmp_path):
     cells = start, f"pathlib.Path({str(up)!r}).touch()\ntime.sleep(60)"
     path = write({"notebook": notebook(tmp_path / "busy.ipynb", *cells)})
     command = [sys.executable, "-m", "bigearth", "study", str(path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    # a shell's background job, as these tests may be, passes on that SIGINT is ignored
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heard)
     _until(up.exists, 90)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 4  # kernel, controller, mpiexec, engines
