@@ -43,7 +43,7 @@ def main(run, accident=None, at=None, frozen=False, **parameters):
         result = training.train(run=run, **parameters)
     except Interrupted as stopped:  # by returning, no worker is killed before it has said so
         result = {"interrupted": str(stopped)}
-    print(json.dumps(result), flush=True)
+    os.write(1, f"{json.dumps(result)}\n".encode())  # in one piece: mpiexec mixes what its ranks write
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ from bigearth.synthetic.archive import write_archive
 PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5
 
 PROGRAM = """
-import json, sys
+import json, os, sys
 from bigearth.preprocessing import write_cube
-print(json.dumps(write_cube(**json.loads(sys.argv[1]))))
+os.write(1, (json.dumps(write_cube(**json.loads(sys.argv[1]))) + '\\n').encode())  # in one piece
 """
 
 

@@ -106,7 +106,7 @@ def worker(arguments):
     trainer.step(features, truth)
     trainer.team.on_first(lambda: None)
     seconds = timed(lambda: [trainer.step(features, truth) for _ in range(arguments.turns)])
-    print(f"images/s {arguments.turns * arguments.batch / seconds}", flush=True)
+    os.write(1, f"images/s {arguments.turns * arguments.batch / seconds}\n".encode())  # in one piece
 
 
 def horovod_rates(arguments):
