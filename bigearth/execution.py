@@ -68,6 +68,8 @@ def run_all(study, runs, force=False, dry_run=False, in_job=False):
                     stopped = getattr(error, "ename", "") == "Interrupted"
                     status = TO_BE_CONTINUED if stopped and status != 1 else 1
                     bar.write(f"{run.name}: {_message(error)}; see {_shown(partial(run))}")
+                    if not isinstance(error, PapermillExecutionError):
+                        bar.write(f"{run.name}: what the kernel said last: {_shown(kernel_log(study, run))}")
             bar.update()
     if not in_job:
         render(runs[0].results)
@@ -94,7 +96,7 @@ def execute(study, run, force=False, bar=None, echo=False):
         elif folder.exists():
             folder.rename(before)
         run_state.write(study, run, {"fingerprint": mark, "finished": False})
-        log = (run_state.folder(study, run) / f"{run.stem}.log").open("w")
+        log = kernel_log(study, run).open("w")
     except OSError as error:
         raise InputError(
             f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
@@ -129,6 +131,11 @@ def execute(study, run, force=False, bar=None, echo=False):
     outputs = [str(path) for path in run_state.outputs(run)]
     run_state.write(study, run, {"fingerprint": mark, "finished": True, "outputs": outputs})
     return time.time() - started
+
+
+def kernel_log(study, run):
+    """Where a kernel's libraries write past the notebook; the log of a Slurm job is another file."""
+    return run_state.folder(study, run) / f"{run.stem}.kernel.log"
 
 
 def _make_way(study, run, mark, force):

@@ -68,7 +68,7 @@ def pins(who, bind):
 
 
 def communicator():
-    """MPI's communicator of this process's job; None where MPI did not start it."""
+    """MPI's communicator of this process's job; None where MPI did not start it; InputError under horovodrun (Gloo)."""
     if not any(name in os.environ for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")):
         if "HOROVOD_RANK" in os.environ:
             raise InputError("launcher horovodrun starts workers without MPI: this needs mpi, srun or slurm")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from bigearth import execution, run_state, study
+from bigearth import execution, run_state, slurm, study
 from bigearth.__main__ import main
 from bigearth.errors import InputError
 from bigearth.paths import ROOT
@@ -282,11 +282,17 @@ def test_interrupting_leaves_neither_process_nor_half_a_result(write, tmp_path):
 
 def test_what_libraries_write_past_python_is_shown_nowhere(write, tmp_path, capfd):
     loud = notebook(tmp_path / "loud.ipynb", "import os\nos.write(2, b'noise')\nprint('heard')")
-    assert main(["study", str(write({"notebook": loud}))]) == 0
+    path = write({"notebook": loud})
+    loaded = study.load(path)
+    of_job = slurm._log(loaded, loaded.runs[0])
+    of_job.parent.mkdir(parents=True)
+    of_job.write_text("epoch 1")
+    assert main(["study", str(path)]) == 0
+    assert of_job.read_text() == "epoch 1"  # a job's own log, which Slurm writes, is another file
     assert "noise" not in "".join(capfd.readouterr())
     outputs = nbformat.read(tmp_path / "results/loud.ipynb", as_version=4).cells[-1].outputs
     assert [output.text for output in outputs] == ["heard\n"]
-    assert "noise" in (tmp_path / "work/studies/tiny/loud.log").read_text()
+    assert "noise" in (tmp_path / "work/studies/tiny/loud.kernel.log").read_text()
 
 
 def test_the_same_study_twice_at_once_is_refused(write, table, capsys):
