@@ -202,12 +202,15 @@ def bytes_needed(n, upsampling):
 
 def _moments(pixels):
     """Sum and sum of squares per band, exact, of (patches, pixels, bands)."""
+    bands = pixels.shape[2]
     total, squares = 0, 0
     for patch in pixels:
-        # products of 16 bit numbers, 14,400 of them: below 2**53, so float64 adds them exactly in any order
-        values = patch.T.astype(np.float64, order="C")
-        total = total + values.sum(1).astype(np.int64).astype(object)
-        squares = squares + np.einsum("bp,bp->b", values, values).astype(np.int64).astype(object)
+        # products of 16 bit numbers, 14,400 of them: below 2**53, so float64 adds them exactly in any order;
+        # rows of 20 pixels, since sums of long rows are fast
+        values = patch.reshape(-1, 20 * bands).astype(np.float64)
+        sums = values.sum(0), np.einsum("pb,pb->b", values, values)
+        added, squared = (part.reshape(-1, bands).sum(0).astype(np.int64).astype(object) for part in sums)
+        total, squares = total + added, squares + squared
     return total, squares
 
 

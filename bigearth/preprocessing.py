@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import islice
 
@@ -22,6 +22,7 @@ from osgeo import gdal
 from bigearth import cube_writing, distribution
 from bigearth import tiles as cutting
 from bigearth.archive import read_index, read_patch
+from bigearth.batches import read_ahead
 from bigearth.cube import SUPER, UPSAMPLINGS, create, partial
 from bigearth.errors import InputError
 from bigearth.nomenclature import labels
@@ -148,8 +149,9 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, chosen):
 def _write_share(folder, plan, rank, size):
     """Write this rank's units of work; how many patches that were."""
     n, networks = 0, _networks(plan["upsampling"], plan["weights"])
-    share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
-    with cube_writing.writer(folder, rank) as write:
+    # reading slabs ahead hides the write, which waits: for the disk, and for other ranks writing the same file
+    share = _share_of_tiles(plan, rank, size) if plan["cuts"] else read_ahead(_share_of_slabs(plan, rank, size), 1)
+    with cube_writing.writer(folder, rank) as write, closing(share):
         for unit, pieces in share:
             n += write(unit, ((first, datasets(native, plan["upsampling"], networks)) for first, native in pieces))
             if (folder / cube_writing.FAILED).exists():
