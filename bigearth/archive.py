@@ -9,6 +9,7 @@ import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from bigearth.sentinel2 import BANDS, GROUPS, SIZE
 
 gdal.UseExceptions()
 
+JSON = "_labels_metadata.json"  # after the name of a v1.0 patch
 MARKER = "MINIATURE"  # a generated archive holds a file of this name
 _PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
 _TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
@@ -78,7 +80,7 @@ def read_patch(folder, out=None):
     return out
 
 
-def read_index(archive, workdir):
+def read_index(archive, workdir, pixels=True):
     """One row a patch, sorted by name; read once, then from ``<workdir>/patches.parquet``.
 
     Every patch folder is listed and every label looked up; pixels are checked when they are read. The cached index is
@@ -90,13 +92,16 @@ def read_index(archive, workdir):
         Folder of a v1.0 or v2.0 archive.
     workdir : Path or str
         Scratch folder, created where absent.
+    pixels : bool
+        Whether the patches' files must be there; not where their pixels are cut from tiles.
 
     Returns
     -------
     pandas.DataFrame
         patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source
         (product name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown).
-        ``attrs``: archive, version (1 or 2), miniature, key.
+        ``attrs``: archive, version (1 or 2), miniature, key; of v2.0 also absent (patches of ``metadata.parquet`` that
+        are not there) and unlisted (patches that are not in it: it leaves out those under snow, cloud or shadow).
 
     Raises
     ------
@@ -108,10 +113,10 @@ def read_index(archive, workdir):
     watched = [archive, archive / "metadata.parquet", archive / "lists", archive / "lists/splits"]
     watched += [archive / "BigEarthNet-S2", *(archive / "lists" / name for name in FLAGS.values())]
     watched += [archive / "lists/splits" / name for name in SPLIT_FILES.values()]
-    key = [str(archive)] + [path.stat().st_mtime_ns if path.exists() else 0 for path in watched]
+    key = [str(archive), pixels] + [path.stat().st_mtime_ns if path.exists() else 0 for path in watched]
     cache = workdir / "patches.parquet"
     if not cache.exists() or pd.read_parquet(cache, columns=["patch"]).attrs.get("key") != key:
-        _write_index(archive, version, key, cache)
+        _write_index(archive, version, key, cache, pixels)
     index = pd.read_parquet(cache)
     return index.assign(labels=index.labels.map(list))
 
@@ -132,26 +137,28 @@ def archive_version(archive):
     )
 
 
-def _write_index(archive, version, key, cache):
-    index = _index_v1(archive) if version == 1 else _index_v2(archive)
+def _write_index(archive, version, key, cache, pixels):
+    index = _index_v1(archive, pixels) if version == 1 else _index_v2(archive, pixels)
     _check_labels(index.labels, index.patch, nomenclature.labels(43 if version == 1 else 19), archive)
     twice = index.patch[index.patch.duplicated()]
     if len(twice):
         raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
     index = index.sort_values("patch", ignore_index=True)
-    index.attrs = {"archive": str(archive), "version": version, "key": key}
+    index.attrs |= {"archive": str(archive), "version": version, "key": key}
     index.attrs["miniature"] = (archive / MARKER).exists()
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_name(f".patches.{os.getpid()}.parquet")
-        index.to_parquet(partial)
-        partial.replace(cache)
+        new = cache.with_name(f".patches.{os.getpid()}.parquet")
+        index.to_parquet(new)
+        new.replace(cache)
     except OSError as error:
         raise InputError(f"workdir {cache.parent} cannot be written ({error.strerror}): give another folder") from None
 
 
-def _index_v2(archive):
+def _index_v2(archive, pixels):
     index = read_metadata(archive / "metadata.parquet")
+    if not pixels:
+        return index
     root = archive / "BigEarthNet-S2"
     if not root.is_dir():
         raise InputError(f"{root} is missing: extract BigEarthNet-S2.tar.zst beside metadata.parquet")
@@ -161,16 +168,16 @@ def _index_v2(archive):
     here = index.patch.isin(present)
     if not here.any():
         raise InputError(f"{root} holds none of the {len(index)} patches of metadata.parquet: extract the archive")
-    if not here.all():
-        print(f"{archive}: {len(index) - here.sum():,} of {len(index):,} patches of metadata.parquet are not there")
+    attributes = {"absent": int((~here).sum()), "unlisted": len(present.difference(index.patch))}
     index = index[here].reset_index(drop=True)
+    index.attrs = attributes
     _in_parallel(lambda folder: _check_bands(folder, os.listdir(folder)), [archive / path for path in index.folder])
     return index
 
 
-def _index_v1(archive):
+def _index_v1(archive, pixels):
     names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name) and entry.is_dir())
-    records = _in_parallel(_read_json, [archive / name for name in names])
+    records = _in_parallel(partial(_read_json, pixels=pixels), [archive / name for name in names])
     index = pd.DataFrame({"patch": names, "folder": names} | pd.DataFrame(records).to_dict("list"))
     index["date"] = pd.to_datetime(index.date.str[:10])
     splits = archive / "lists/splits"
@@ -185,10 +192,11 @@ def _index_v1(archive):
     return index.assign(country=None)[order.split()]
 
 
-def _read_json(folder):
+def _read_json(folder, pixels):
     files = os.listdir(folder)
-    _check_bands(folder, files)
-    path = folder / f"{folder.name}_labels_metadata.json"
+    if pixels:
+        _check_bands(folder, files)
+    path = folder / f"{folder.name}{JSON}"
     if path.name not in files:
         raise InputError(f"{path} is missing: restore it from the archive")
     try:

@@ -19,6 +19,7 @@ from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
 SPLITS = ("train", "validation", "test")
 SPLIT_TYPE = h5py.enum_dtype({name: i for i, name in enumerate(SPLITS)}, basetype="u1")
 SUPER = "data_super"
+SMALL = ("classes", "patch", "split")  # datasets that are complete from the beginning
 UPSAMPLINGS = ("none", "bilinear", "dsen2")
 _SAMPLE = 500  # rows that give the statistics of a file that has none
 
@@ -180,6 +181,8 @@ def create(path, rows, labels, upsampling, attributes):
         file.create_dataset("patch", data=names, dtype=h5py.string_dtype("utf-8", max(map(len, names))))
         codes = rows.split.map(SPLITS.index).to_numpy(np.uint8)
         file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
+        for key in SMALL:
+            file[key].attrs["checksum"] = checksum([zlib.crc32(file[key][:].tobytes())])
         file.attrs.update(attributes | {"upsampling": upsampling, "complete": False})
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import zlib
 from contextlib import contextmanager
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -35,8 +36,12 @@ def locked(folder):
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise InputError(f"cube {folder} is being written by another run: wait for it, or end it") from None
+        except OSError as error:
+            raise InputError(
+                f"cube {folder}: its file system does not lock files ({error.strerror}): give a path on one that does"
+            ) from None
         yield
 
 
@@ -65,6 +70,14 @@ def progress(path):
     return n, n
 
 
+def resumable(folder, plan):
+    """Whether the folder holds the beginning of a cube by this plan, a JSON string."""
+    try:
+        return (folder / PLAN).read_text() == plan and bool(offsets(folder / FILE))
+    except OSError:  # also HDF5's: a kill while attributes were written, or after the finished file had its name
+        return False
+
+
 def finished(folder):
     """Names of the units of work that the journals say are written."""
     return {unit for unit, _ in _entries(folder)}
@@ -72,10 +85,10 @@ def finished(folder):
 
 @contextmanager
 def writer(folder, rank):
-    """Open the unfinished cube for this rank: a function ``write(unit, pieces)``, which returns the number of rows.
+    """Open the unfinished cube for this rank: a function ``write(unit, rows, arrays)``.
 
-    ``pieces`` is an iterable of (first row, arrays), arrays a dict of dataset name to rows. The unit is journaled when
-    all of it is written.
+    ``rows`` are row numbers, ``arrays`` a dict of dataset name to what these rows hold. The unit is journaled when all
+    of it is written.
     """
     places = offsets(folder / FILE)
     file = os.open(folder / FILE, os.O_WRONLY)
@@ -83,15 +96,14 @@ def writer(folder, rank):
     journal = os.open(folder / f"journal-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(journal, b"\n")
 
-    def write(unit, pieces):
-        rows = 0
-        for first, arrays in pieces:
-            for key, array in arrays.items():
-                offset, size = places[key]
-                _pwrite(file, array, offset + first * size)
-            rows += len(array)
-        os.write(journal, f"{unit} {rows} written\n".encode())
-        return rows
+    def write(unit, rows, arrays):
+        starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]  # of runs of consecutive rows
+        for key, array in arrays.items():
+            offset, size = places[key]
+            for start, stop in pairwise(starts):
+                _pwrite(file, array[start:stop], offset + int(rows[start]) * size)
+        os.fdatasync(file)  # the journal must not reach the disk before the rows: a whole node may go down
+        os.write(journal, f"{unit} {len(rows)} written\n".encode())
 
     try:
         yield write

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import traceback
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -19,11 +19,12 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
-from bigearth import cube_writing, distribution
+from bigearth import cube_writing
 from bigearth import tiles as cutting
 from bigearth.archive import read_index, read_patch
 from bigearth.batches import read_ahead
 from bigearth.cube import SUPER, UPSAMPLINGS, create, partial
+from bigearth.distribution import longest_first, paper
 from bigearth.errors import InputError
 from bigearth.nomenclature import labels
 from bigearth.paths import resolve
@@ -33,11 +34,23 @@ from bigearth.superresolution import bilinear
 from bigearth.workers import communicator
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
+_DISTRIBUTIONS = {"longest_first": longest_first, "paper": paper}
 _LEAST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
 
 
 def write_cube(
-    *, cube, archive, workdir, exclude=(), splits="", nomenclature=None, upsampling="none", seed=1, tiles="", weights=""
+    *,
+    cube,
+    archive,
+    workdir,
+    exclude=(),
+    splits="",
+    nomenclature=None,
+    upsampling="none",
+    seed=1,
+    tiles="",
+    weights="",
+    distribution="longest_first",
 ):
     """Write the cube (paper, section 3.1 and Figure 2); call it on every MPI rank, or without MPI.
 
@@ -61,11 +74,14 @@ def write_cube(
         Folder of Sentinel-2 L2A products to cut the patches from; empty: read the archive's files.
     weights : Path or str
         Folder of DSen2's networks (see `dsen2.load`), for upsampling "dsen2".
+    distribution : str
+        Which rank cuts which tile: "longest_first", or "paper" (its Algorithm 1); see `distribution`.
 
     Returns
     -------
     dict
-        rank, ranks, patches and seconds of this rank's share; rows of the cube.
+        rank, ranks, patches of this rank's share, seconds to write them and seconds to read them back for checksums
+        and statistics; rows of the cube.
 
     Raises
     ------
@@ -79,7 +95,7 @@ def write_cube(
     folder = partial(path)
     with ExitStack() as stack:
         chosen = {"exclude": exclude, "splits": splits, "nomenclature": nomenclature, "seed": seed}
-        arguments = stack, path, resolve(archive), resolve(workdir), upsampling, tiles, weights, chosen
+        arguments = stack, path, resolve(archive), resolve(workdir), upsampling, tiles, weights, distribution, chosen
         plan = _together(comm, folder, _prepare if rank == 0 else _nothing, *arguments)
         plan = comm.bcast(plan) if comm else plan
         started = time.perf_counter()
@@ -88,18 +104,22 @@ def write_cube(
         slabs = [(first, min(first + plan["slab"], plan["rows"])) for first in range(0, plan["rows"], plan["slab"])]
         share = [slabs[i] for i in np.array_split(np.arange(len(slabs)), size)[rank]]
         measured = _together(comm, folder, cube_writing.measure, folder / cube_writing.FILE, share, plan["training"])
+        read_back = time.perf_counter() - started - seconds
         measured = comm.gather(measured) if comm else [measured]
         finish = cube_writing.finish if rank == 0 else _nothing
         _together(comm, folder, finish, path, slabs, measured, plan["training"])
-    return {"rank": rank, "ranks": size, "patches": n, "seconds": seconds, "rows": plan["rows"]}
+    done = {"patches": n, "seconds": seconds, "read_back_seconds": read_back}
+    return {"rank": rank, "ranks": size, **done, "rows": plan["rows"]}
 
 
-def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, chosen):
+def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribution, chosen):
     """Plan the cube and create it, or find it begun; returns what every rank needs to know."""
     if upsampling not in UPSAMPLINGS:
         raise InputError(f"upsampling {upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
-    _networks(upsampling, weights)
-    index = read_index(archive, workdir)
+    if distribution not in _DISTRIBUTIONS:
+        raise InputError(f"distribution {distribution!r} is unknown: give one of {', '.join(_DISTRIBUTIONS)}")
+    networks = _networks(upsampling, weights) or {}
+    index = read_index(archive, workdir, pixels=not tiles)
     rows, record = select(index, **chosen)
     cuts = cutting.plan(resolve(tiles), rows) if tiles else []
     folder = partial(path)
@@ -113,6 +133,8 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, chosen):
         "miniature": miniature,
         "selection": json.dumps(record),
     }
+    if networks:
+        attributes["weights"] = json.dumps({metres: _fingerprint(network) for metres, network in networks.items()})
     if tiles:
         attributes["source"] = f"Sentinel-2 L2A products, patches of {attributes['source']}"
         attributes["radiometry"] = json.dumps(cutting.radiometry(cuts))
@@ -123,14 +145,12 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, chosen):
         "archive": str(archive),
         "tiles": str(tiles and resolve(tiles)),
         "upsampling": upsampling,
-        "weights": str(weights),
         "key": index.attrs["key"],
         "digest": hashlib.sha256(identity.tobytes()).hexdigest(),
         "attributes": attributes,
     }
     described = json.dumps(plan)
-    begun = folder / cube_writing.PLAN
-    if begun.exists() and begun.read_text() == described:
+    if cube_writing.resumable(folder, described):
         written = (folder / cube_writing.FILE).stat().st_blocks * 512
         _check_space(path, cube_writing.bytes_needed(n, upsampling) - written)
     else:
@@ -141,19 +161,21 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, chosen):
         _check_space(path, cube_writing.bytes_needed(n, upsampling))
         create(folder / cube_writing.FILE, rows, labels(record["nomenclature"]), upsampling, attributes)
         (folder / "plan.new").write_text(described)
-        (folder / "plan.new").replace(begun)
+        (folder / "plan.new").replace(folder / cube_writing.PLAN)
     (folder / cube_writing.FAILED).unlink(missing_ok=True)
-    return plan | {"folders": rows.folder.tolist(), "cuts": cuts, "finished": cube_writing.finished(folder)}
+    more = {"folders": rows.folder.tolist(), "cuts": cuts, "weights": str(weights), "distribution": distribution}
+    return plan | more | {"finished": cube_writing.finished(folder)}
 
 
 def _write_share(folder, plan, rank, size):
     """Write this rank's units of work; how many patches that were."""
     n, networks = 0, _networks(plan["upsampling"], plan["weights"])
-    # reading slabs ahead hides the write, which waits: for the disk, and for other ranks writing the same file
-    share = _share_of_tiles(plan, rank, size) if plan["cuts"] else read_ahead(_share_of_slabs(plan, rank, size), 1)
+    share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
+    share = read_ahead(share, 1)  # hides the writes, which wait: for the disk, and for other ranks writing this file
     with cube_writing.writer(folder, rank) as write, closing(share):
-        for unit, pieces in share:
-            n += write(unit, ((first, datasets(native, plan["upsampling"], networks)) for first, native in pieces))
+        for unit, rows, native in share:
+            write(unit, rows, datasets(native, plan["upsampling"], networks))
+            n += len(rows)
             if (folder / cube_writing.FAILED).exists():
                 break
     return n
@@ -165,20 +187,22 @@ def _share_of_slabs(plan, rank, size):
     for first in np.array_split(np.arange(0, len(folders), plan["slab"]), size)[rank].tolist():
         unit = f"slab-{first}"
         if unit not in plan["finished"]:
-            yield unit, [(first, _read(folders[first : first + plan["slab"]]))]
+            slab = folders[first : first + plan["slab"]]
+            yield unit, np.arange(first, first + len(slab)), _read(slab)
 
 
 def _share_of_tiles(plan, rank, size):
     """Units of work of a rank, from products: runs of patches of whole tiles, in raster order, scattered over rows."""
-    for i in distribution.longest_first([len(cut.rows) for cut in plan["cuts"]], size)[rank]:
+    deal = _DISTRIBUTIONS[plan["distribution"]]
+    for i in deal([len(cut.rows) for cut in plan["cuts"]], size)[rank]:
         cut = plan["cuts"][i]
         units = [f"{cut.tile.granule.name}-{first}" for first in range(0, len(cut.rows), plan["slab"])]
         done = next((k for k, unit in enumerate(units) if unit not in plan["finished"]), len(units))
         first = done * plan["slab"]
         patches = cutting.read_cut(replace(cut, rows=cut.rows[first:], corners=cut.corners[first:]))
-        patches = ((row, {metres: array[None] for metres, array in patch.items()}) for row, patch in patches)
         for unit in units[done:]:
-            yield unit, islice(patches, plan["slab"])
+            rows, cut_out = zip(*islice(patches, plan["slab"]), strict=True)
+            yield unit, np.array(rows), {metres: np.stack([patch[metres] for patch in cut_out]) for metres in GROUPS}
 
 
 def _read(folders):
@@ -225,14 +249,14 @@ def _together(comm, folder, function, *arguments):
         result = function(*arguments)
     except Exception as raised:
         error, message = raised, str(raised)
-        if isinstance(raised, OSError) and raised.errno == errno.ENOSPC:
-            done, rows = cube_writing.progress(folder.with_suffix(""))
-            message = f"{folder}: no space left; {done:,} of {rows:,} rows are kept: free some, then run again"
+        if isinstance(raised, OSError) and raised.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"{folder}: no space left, or the quota is used up{_kept(folder)}: free some, then run again"
             error = InputError(message)
         elif not isinstance(raised, InputError):
             message = traceback.format_exc()
         if function is _write_share:
-            (folder / cube_writing.FAILED).touch()  # the others stop after the slab they are at
+            with suppress(OSError):  # on a full disk: then the others write on, or fail alike
+                (folder / cube_writing.FAILED).touch()  # the others stop after the slab they are at
     messages = comm.allgather((message, isinstance(error, InputError))) if comm else [(message, True)]
     if error and not isinstance(error, InputError):
         raise error
@@ -241,6 +265,19 @@ def _together(comm, folder, function, *arguments):
             where = f"rank {rank}: " if comm and function not in (_prepare, _nothing) else ""
             raise (InputError if expected else RuntimeError)(f"{where}{message}")
     return result
+
+
+def _kept(folder):
+    try:
+        done, rows = cube_writing.progress(folder.with_suffix(""))
+    except OSError:
+        return ""
+    return f"; {done:,} of {rows:,} rows are kept"
+
+
+def _fingerprint(network):
+    """SHA-256 of a network's weights: rows of two trainings must not meet in one cube."""
+    return hashlib.sha256(b"".join(array.tobytes() for array in network.get_weights())).hexdigest()
 
 
 def _nothing(*_):

@@ -52,6 +52,10 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     if nomenclature > own:
         raise InputError("nomenclature 43 is not in a v2.0 archive, whose patches carry 19 classes: give 19")
     record = {"archive_version": version, "patches": len(index), "exclude": {}, "nomenclature": nomenclature}
+    record |= {name: index.attrs[name] for name in ("absent", "unlisted") if index.attrs.get(name)}
+    if "absent" in record:
+        named = len(index) + record["absent"]
+        warnings.warn(f"{record['absent']:,} of the archive's {named:,} patches are not there", stacklevel=2)
 
     known = set(index.patch.tolist())
     excluded = set()

@@ -67,7 +67,8 @@ def find_tiles(folder):
         No product; one without readable metadata; two of the same tile and time.
     """
     folder = Path(folder)
-    products = sorted(path for path in folder.glob("*.SAFE") if path.is_dir())
+    # eodag puts a product into a folder of its own
+    products = sorted(path for path in (*folder.glob("*.SAFE"), *folder.glob("*/*.SAFE")) if path.is_dir())
     if not products:
         raise InputError(f"tiles {folder} holds no *.SAFE folder: give the folder of unpacked Sentinel-2 L2A products")
     found = {}
@@ -100,12 +101,15 @@ def plan(folder, table):
     Raises
     ------
     InputError
-        A column or product is missing; a product is incomplete; a window is not on the 60 m grid, lies partly outside
-        its tile, or is in another projection.
+        A column or product is missing; a patch is named twice; a product is incomplete; a window is not on the 60 m
+        grid, lies partly outside its tile, or is in another projection.
     """
     lacking = {"patch", "x", "y", "epsg"}.difference(table.columns)
     if lacking:
         raise InputError(f"table of patches has no column {min(lacking)!r}: it needs patch, x, y, epsg, tile_source")
+    if not table["patch"].is_unique:
+        twice = table["patch"][table["patch"].duplicated()].iloc[0]
+        raise InputError(f"table of patches holds {twice} twice: remove one")
     table, tiles = table.reset_index(drop=True), find_tiles(folder)
     sources = table["tile_source"] if "tile_source" in table.columns else table["patch"]
     key_of = {source: _key(source) for source in sources.unique()}
@@ -270,7 +274,8 @@ def _read_product(product):
 
 def _offset(root, baseline, path):
     values = {int(item.get("band_id")): int(float(item.text)) for item in root.iter("BOA_ADD_OFFSET")}
-    if not values and baseline < "04.00":
+    # 99.xx is Sen2Cor run by a user, of any year: there the metadata alone says
+    if not values and (baseline < "04.00" or baseline.startswith("99.")):
         return dict.fromkeys(BANDS, 0)
     offset = {_BAND_IDS[i]: value for i, value in values.items() if i < len(_BAND_IDS)}
     lacking = [band for band in BANDS if band not in offset]

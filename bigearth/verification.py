@@ -1,18 +1,21 @@
 """Is a cube what it says it is? Shapes, types, attributes, label sums, checksums, and rows against the archive."""
 
 import json
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from bigearth.archive import archive_version, read_patch
-from bigearth.cube import SPLITS, checksum, layout, open_cube
+from bigearth import nomenclature
+from bigearth.archive import JSON, archive_version, read_patch
+from bigearth.cube import SMALL, SPLITS, SUPER, checksum, layout, open_cube
 from bigearth.cube_writing import measure, statistics
 from bigearth.errors import InputError
+from bigearth.metadata import read_metadata
 from bigearth.paths import resolve
 from bigearth.preprocessing import datasets
-from bigearth.sentinel2 import KEY
+from bigearth.sentinel2 import BANDS, GROUPS, KEY
 
 _SAMPLE = 200  # rows compared with the archive
 
@@ -49,11 +52,23 @@ def check(path, archive=None):
         found += _check_labels(path, file)
         if "patch" not in file:
             return found + ["no patch names, splits or checksums: a published file, nothing more to compare"]
-        found += _check_names(path, file)
-        found += _check_bytes(path, file, cube, n)
+        try:
+            found += _check_names(path, file)
+            found += _check_bands(path, file, expected)
+            found += _check_bytes(path, file, cube, n)
+        except KeyError as error:
+            raise InputError(f"cube {path} lacks an attribute ({error}): write the cube again") from None
     if archive:
         found += _check_rows(path, cube, resolve(archive))
     return found
+
+
+def _check_bands(path, file, keys):
+    names = {KEY[metres]: bands for metres, bands in GROUPS.items()} | {SUPER: BANDS}
+    _same(path, {key: tuple(file[key].attrs["bands"]) for key in keys}, {key: names[key] for key in keys}, "bands")
+    known = nomenclature.labels(file["classes"].shape[1])
+    _same(path, tuple(file["classes"].attrs["labels"]), known, "labels")
+    return ["bands and labels are in their order"]
 
 
 def _check_labels(path, file):
@@ -80,6 +95,8 @@ def _check_names(path, file):
 def _check_bytes(path, file, cube, n):
     rows = int(file.attrs["slab_rows"])
     training = len(cube.rows["train"])
+    small = {key: checksum([zlib.crc32(file[key][:].tobytes())]) for key in SMALL}
+    _same(path, small, {key: file[key].attrs["checksum"] for key in SMALL}, "checksums")
     slabs = [(first, min(first + rows, n)) for first in range(0, n, rows)]
     crc, sums = measure(path, slabs, training)
     _same(path, {k: checksum(v) for k, v in crc.items()}, {k: file[k].attrs["checksum"] for k in crc}, "checksums")
@@ -95,15 +112,21 @@ def _check_rows(path, cube, archive):
     if json.loads(cube.attributes["selection"])["archive_version"] != version:
         raise InputError(f"archive {archive} is v{version}.0, {path} was made from another: give that one")
     names = np.concatenate([cube.patches(split) for split in SPLITS])
+    classes = cube.classes
+    metadata = read_metadata(archive / "metadata.parquet").set_index("patch").labels if version == 2 else {}
     sample = np.random.default_rng().choice(len(names), min(_SAMPLE, len(names)), replace=False)
     for row in sorted(sample.tolist()):
         name = names[row]
         folder = archive / name if version == 1 else archive / "BigEarthNet-S2" / name.rsplit("_", 2)[0] / name
+        labels = metadata[name] if version == 2 else json.loads((folder / f"{name}{JSON}").read_bytes())["labels"]
+        labels = labels if version == 2 or cube.nomenclature == 43 else nomenclature.to_19(labels)
+        if set(labels) != {cube.labels[i] for i in np.flatnonzero(classes[row])}:
+            raise InputError(f"cube {path}: row {row} has not the labels of {name} in {archive}: write it again")
         native = {metres: array[None] for metres, array in read_patch(folder).items()}
         for key, expected in datasets(native, "none" if cube.upsampling == "dsen2" else cube.upsampling).items():
             if not np.array_equal(cube.array(key)[row], expected[0]):
                 raise InputError(f"cube {path}: row {row} of {key} is not patch {name} of {archive}: write it again")
-    return [f"{len(sample)} random rows have the pixels of {Path(archive).name}"]
+    return [f"{len(sample)} random rows have the pixels and labels of {Path(archive).name}"]
 
 
 def _same(path, found, expected, what):

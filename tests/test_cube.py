@@ -1,11 +1,12 @@
 import shutil
+import zlib
 
 import h5py
 import numpy as np
 import pytest
 
 from bigearth import __main__ as commands
-from bigearth.cube import open_cube, partial
+from bigearth.cube import checksum, open_cube, partial
 from bigearth.cube_writing import progress
 from bigearth.errors import InputError
 from bigearth.nomenclature import LABELS_43
@@ -105,8 +106,23 @@ def test_truncated(copied):
 def test_check_passes(tiny_cube, tiny_archive):
     lines = check(tiny_cube, tiny_archive)
     assert any("checksums and statistics are as recorded" in line for line in lines)
-    assert any("random rows have the pixels of" in line for line in lines)
+    assert any("random rows have the pixels and labels of" in line for line in lines)
     assert progress(tiny_cube) == (len(open_cube(tiny_cube).classes),) * 2
+
+
+def reversed_attribute(path, key, name):
+    with h5py.File(path, "r+") as file:
+        file[key].attrs[name] = file[key].attrs[name][::-1]
+
+
+def reversed_classes(path):
+    with h5py.File(path, "r+") as file:
+        file["classes"][...] = file["classes"][:][::-1]
+
+
+def without_checksum(path):
+    with h5py.File(path, "r+") as file:
+        del file["data_10m"].attrs["checksum"]
 
 
 def change(path, key, index, value):
@@ -123,6 +139,10 @@ def change(path, key, index, value):
         (lambda path: change(path, "classes", (0, slice(None)), 1), "label sums are"),
         (lambda path: change(path, "patch", 1, "other") or change(path, "patch", 2, "other"), "names are not unique"),
         (lambda path: change(path, "split", 0, 2), "not in the order of splits"),
+        (lambda path: reversed_attribute(path, "data_10m", "bands"), "bands are"),
+        (lambda path: reversed_attribute(path, "classes", "labels"), "labels are"),
+        (reversed_classes, "checksums are"),
+        (without_checksum, "lacks an attribute .*checksum"),
     ],
 )
 def test_check_finds(copied, damage, message):
@@ -143,7 +163,8 @@ def test_check_finds_rows_of_another_archive(tiny_archive, copied):
     with h5py.File(copied, "r+") as file:
         names = file["patch"][:]
         file["patch"][...] = np.roll(names, 1)
-    with pytest.raises(InputError, match="is not patch"):
+        file["patch"].attrs["checksum"] = checksum([zlib.crc32(file["patch"][:].tobytes())])
+    with pytest.raises(InputError, match="is not patch|has not the labels"):
         check(copied, tiny_archive)
 
 

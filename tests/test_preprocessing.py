@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -109,6 +110,7 @@ def test_dsen2(tiny_archive, tmp_path):
     with pytest.raises(InputError, match="needs weights"):
         write_cube(cube=tmp_path / "cube.h5", **chosen)
     write_cube(cube=tmp_path / "cube.h5", weights=tmp_path, **chosen)
+    assert set(json.loads(open_cube(tmp_path / "cube.h5").attributes["weights"])) == {"20", "60"}
     cube = open_cube(tmp_path / "cube.h5")
     native = {metres: cube.array(key)[:1] for metres, key in KEY.items()}
     expected = dsen2.super_resolve(native, networks)
@@ -160,6 +162,16 @@ def test_a_journal_cut_off_by_a_kill(tiny_archive, reference, tmp_path, monkeypa
     assert same_bytes(cube, reference)
 
 
+@pytest.mark.parametrize("left", ["nothing", "a damaged file"])
+def test_what_cannot_be_resumed_is_begun_anew(tiny_archive, reference, tmp_path, monkeypatch, left):
+    """A kill after the finished file got its name, or while its attributes were written."""
+    cube = stop_after(20, tiny_archive, tmp_path, monkeypatch, KeyboardInterrupt())
+    file = partial(cube) / cube_writing.FILE
+    file.unlink() if left == "nothing" else file.write_bytes(bytes(4096))
+    write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
+    assert same_bytes(cube, reference)
+
+
 def stop_after(patches, archive, workdir, monkeypatch, error):
     """Begin a cube and raise an error when that many patches are read."""
     left = iter(range(patches))
@@ -189,9 +201,11 @@ def checksums(path):
         return {key: file[key].attrs["checksum"] for key in KEY.values()}
 
 
-def test_tiles_give_the_same_cube(tiny_archive, products, reference, tmp_path):
-    cube = tmp_path / "cube.h5"
-    run = start(2, tmp_path, cube=cube, archive=tiny_archive, tiles=products)
+@pytest.mark.parametrize("distribution", ["longest_first", "paper"])
+def test_tiles_give_the_same_cube(tiny_archive, products, reference, tmp_path, distribution):
+    cube, archive = tmp_path / "cube.h5", tmp_path / "without pixels"
+    shutil.copytree(tiny_archive, archive, ignore=shutil.ignore_patterns("*.tif"))
+    run = start(2, tmp_path, cube=cube, archive=archive, tiles=products, distribution=distribution)
     assert run.wait(120) == 0, run.stderr.read()
     assert checksums(cube) == checksums(reference)
     made, other = open_cube(cube), open_cube(reference)
@@ -283,7 +297,7 @@ def test_a_full_disk_in_the_middle(tiny_archive, reference, tmp_path, monkeypatc
         chosen = {"cube": disk / "cube.h5", "archive": tiny_archive, "workdir": tmp_path}
         with monkeypatch.context() as patch:
             patch.setattr(preprocessing, "_check_space", lambda *_: None)  # the room went after it was checked
-            with pytest.raises(InputError, match=r"no space left; \d+ of \d+ rows are kept: free some") as error:
+            with pytest.raises(InputError, match=r"no space left, .*; \d+ of \d+ rows are kept: free some") as error:
                 write_cube(**chosen)
         kept = cube_writing.progress(disk / "cube.h5")[0]
         assert kept > 20 and f" {kept} of " in str(error.value)
@@ -293,6 +307,16 @@ def test_a_full_disk_in_the_middle(tiny_archive, reference, tmp_path, monkeypatc
         assert same_bytes(disk / "cube.h5", reference)
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_used_up_quota(tiny_archive, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(InputError, match="the quota is used up; 0 of .* rows are kept: free some"):
+        write_cube(cube=tmp_path / "cube.h5", archive=tiny_archive, workdir=tmp_path)
 
 
 def test_a_disk_full_of_other_errors(tiny_archive, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Windows from Sentinel-2 products: which tile, which pixels, which values, and what is refused."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -122,6 +123,7 @@ def test_a_patch_finds_its_tile_among_others_of_the_same_time(tmp_path, bands):
     write_product(tmp_path, pixels(1), tile="T33UVP")
     write_product(tmp_path, pixels(2), time="20170623T101031")
     rows = pd.concat([table([(1, 1)], tile="T33UVP"), table([(1, 1), (2, 2)])], ignore_index=True)
+    rows.loc[0, "patch"] = "the neighbour's"
     cuts = plan(tmp_path, rows)
     assert [len(cut.rows) for cut in cuts] == [2, 1]
     patches = dict(read_tile_patches(tmp_path, rows))
@@ -242,6 +244,10 @@ def test_metadata_must_be_xml_and_complete(tmp_path, bands):
     ):
         path.write_text(text)
         refused(tmp_path, table([(0, 0)]), match)
+    path.write_text(re.sub("<BOA_ADD_OFFSET_VALUES.*</BOA_ADD_OFFSET_VALUES_LIST>", "", complete, flags=re.S))
+    refused(tmp_path, table([(0, 0)]), "no BOA_ADD_OFFSET of B01")
+    path.write_text(path.read_text().replace("04.00", "99.99"))  # a user's own Sen2Cor
+    assert set(plan(tmp_path, table([(0, 0)]))[0].tile.offset.values()) == {0}
     path.unlink()
     refused(tmp_path, table([(0, 0)]), "no MTD_MSIL2A.xml")
 
@@ -250,6 +256,16 @@ def test_two_products_of_one_tile_and_time_are_refused(tmp_path, bands):
     write_product(tmp_path, bands)
     write_product(tmp_path, bands, baseline="05.00", offset=-1000)
     refused(tmp_path, table([(0, 0)]), "keep one")
+
+
+def test_a_patch_named_twice_is_refused(products):
+    rows = table([(0, 0)])
+    refused(products, pd.concat([rows, rows]), "holds .* twice: remove one")
+
+
+def test_products_in_folders_of_their_own_are_found(products, tmp_path):
+    shutil.copytree(products, tmp_path / "downloaded")
+    assert find_tiles(tmp_path).keys() == find_tiles(products).keys()
 
 
 def test_a_folder_without_products_and_a_table_without_columns_are_refused(tmp_path, products):

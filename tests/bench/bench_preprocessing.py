@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import pandas as pd
 from osgeo import gdal
 
@@ -114,7 +115,7 @@ def slabs(folder, index):
     def ours():
         with cube_writing.writer(folder, 0) as write:
             for first in range(0, len(rows) - SLAB + 1, SLAB):
-                write(f"slab-{first}", [(first, arrays)])
+                write(f"slab-{first}", np.arange(first, first + SLAB), arrays)
 
     def plain():
         with open(folder / "plain", "r+b", buffering=0) as stream:
