@@ -194,7 +194,7 @@ def super_resolve_tile(tile, models, path):
     width, height = first.RasterXSize, first.RasterYSize
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    options = ["TILED=YES", "BIGTIFF=IF_SAFER"]
+    options = ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"]
     out = gdal.GetDriverByName("GTiff").Create(str(part), width, height, len(BANDS), gdal.GDT_UInt16, options)
     out.SetGeoTransform(first.GetGeoTransform())
     out.SetSpatialRef(first.GetSpatialRef())
@@ -215,7 +215,7 @@ def super_resolve_tile(tile, models, path):
                 arrays = _digital_numbers(model.predict_on_batch(network_inputs(part_of, metres)), border)
                 for column, array in zip(four, arrays, strict=True):
                     _write(out, GROUPS[metres], array, column, row)
-    out.FlushCache()
+    out = None  # closes the file
     part.replace(path)
 
 

@@ -4,6 +4,7 @@ As published (Lanaras et al. 2018), the networks learn at reduced resolution, 40
 original bands are the truth; L1 loss, Nadam.
 """
 
+import json
 from pathlib import Path
 
 import keras
@@ -25,7 +26,8 @@ def train_networks(*, weights, archive="", tiles="", workdir="", samples=64, fea
                    steps=100, batch_size=128, learning_rate=1e-4, seed=1):  # fmt: skip
     """Train both networks on this and all other MPI ranks and save them; call it on every rank.
 
-    Each rank learns from its own samples; after every epoch the ranks average their weights.
+    Each rank learns from its own samples; after every epoch the ranks average their weights. Networks that the folder
+    holds already, trained with the same settings, are left as they are.
 
     Parameters
     ----------
@@ -45,8 +47,17 @@ def train_networks(*, weights, archive="", tiles="", workdir="", samples=64, fea
     dict
         {20: loss per epoch, 60: loss per epoch}
     """
+    source = {"archive": str(archive), "tiles": str(tiles), "samples": samples, "seed": seed}
+    settings = {"features": features, "blocks": blocks, "epochs": epochs, "steps": steps}
+    settings |= source | {"batch_size": batch_size, "learning_rate": learning_rate}
     comm = communicator()
     folder = resolve(weights)
+    record = folder / "training.json"
+    earlier = json.loads(record.read_text()) if record.exists() else {}
+    earlier = comm.bcast(earlier) if comm else earlier
+    if earlier.get("settings") == settings:
+        return {int(metres): loss for metres, loss in earlier["losses"].items()}
+    keras.utils.set_random_seed(seed)
     rng = np.random.default_rng([seed, comm.Get_rank() if comm else 0])
     if tiles:
         bands = sample_tiles(resolve(tiles), samples, rng)
@@ -63,6 +74,8 @@ def train_networks(*, weights, archive="", tiles="", workdir="", samples=64, fea
             folder.mkdir(parents=True, exist_ok=True)
             model.save(folder / f".{dsen2.TRAINED[metres]}")
             (folder / f".{dsen2.TRAINED[metres]}").replace(folder / dsen2.TRAINED[metres])
+    if not comm or comm.Get_rank() == 0:
+        record.write_text(json.dumps({"settings": settings, "losses": losses}))
     if comm:
         comm.barrier()
     return losses

@@ -1,8 +1,11 @@
 """DSen2: the published networks and weight files, patches and tiles in windows, and training."""
 
+import functools
 import hashlib
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import h5py
 import keras
@@ -91,6 +94,27 @@ def test_weights_with_another_checksum_or_of_another_network_are_refused(tmp_pat
         dsen2.load_published(path, 60)
     with pytest.raises(InputError, match="not of the 60 m network"):
         dsen2.load_published(path, 60, blob)
+
+
+def test_download_keeps_only_what_was_published(tmp_path, monkeypatch):
+    served, kept = tmp_path / "served", tmp_path / "kept"
+    served.mkdir()
+    names = {
+        metres: (f"{metres}.hdf5", old_file(served / f"{metres}.hdf5", dsen2.build(metres))) for metres in (20, 60)
+    }
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=served)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(dsen2, "_URL", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(dsen2, "PUBLISHED", names)
+        assert dsen2.download(kept) == [kept / "20.hdf5", kept / "60.hdf5"]
+        assert set(dsen2.load(kept)) == {20, 60}
+        (kept / "20.hdf5").unlink()
+        (served / "20.hdf5").write_bytes(b"an error page")
+        with pytest.raises(InputError, match="git blob id"):
+            dsen2.download(kept)
+        server.shutdown()
+    assert not (kept / "20.hdf5").exists()
 
 
 def test_a_folder_of_networks(tmp_path):
@@ -184,7 +208,7 @@ from bigearth.dsen2_training import train_networks
 from mpi4py import MPI
 losses = train_networks(weights=sys.argv[1], tiles=sys.argv[2], samples=1, features=4, blocks=1, epochs=1, steps=2,
                         batch_size=1)
-assert MPI.COMM_WORLD.Get_size() == 2 and len(set(MPI.COMM_WORLD.allgather(str(losses)))) == 2
+assert MPI.COMM_WORLD.Get_size() == 2 and len(set(MPI.COMM_WORLD.allgather(str(losses)))) == int(sys.argv[3])
 """
 
 
@@ -203,6 +227,12 @@ def test_two_ranks_train_one_network_on_tiles(tmp_path):
         "-c",
         RANKS,
     ]
-    result = subprocess.run([*command, tmp_path / "weights", tmp_path], capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert set(dsen2.load(tmp_path / "weights")) == {20, 60}
+    written = []
+    for own in (2, 1):  # each rank has its own loss; the second time there is nothing left to do
+        result = subprocess.run(
+            [*command, tmp_path / "weights", tmp_path, str(own)], capture_output=True, text=True, timeout=300
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert set(dsen2.load(tmp_path / "weights")) == {20, 60}
+        written.append([path.stat().st_mtime_ns for path in sorted((tmp_path / "weights").iterdir())])
+    assert written[0] == written[1]
