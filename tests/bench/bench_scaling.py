@@ -6,8 +6,8 @@ Each round times the same training step on one worker alone (the other waits), o
 other (but share memory and caches), and on two that sum their gradients with Horovod. A fourth measurement sums tensors
 of the gradients' sizes without any training: the link. The prediction of a round is the step model's: time and noise
 of its one worker; contention, how much slower two independent workers are than one, from all other rounds; expected
-maximum of two noisy workers; and the measured sum, which nothing hides, since a worker has one core for both. No time of
-a Horovod step enters it. Writes results/bench/scaling.csv. Wants a quiet machine with two cores.
+maximum of two noisy workers; and the measured sum, which nothing hides, since a worker has one core for both. Writes
+results/bench/scaling.csv. Wants a quiet machine with two cores.
 """
 
 import argparse
