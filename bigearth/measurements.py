@@ -32,9 +32,9 @@ def collect(workdir, runs=()):
     -------
     DataFrame
         What was run: ``experiment`` is equal for runs that differ in nothing but workers, nodes, batch and seed, and
-        names, beside network and optimizer, what sets it apart from the others; ``epoch_s``, the training time of an
-        epoch (median of the epochs after the first: that one and the first after each resumption hold the tracing of
-        the graph); ``validation_s, startup_s, images_s, gpu_hours``; ``f1`` (``f1_split`` says of which split);
+        names, beside network, optimizer and epochs, what sets it apart from the others; ``epoch_s``, the training time
+        of an epoch (median of the epochs after the first: that one and the first after each resumption hold the tracing
+        of the graph); ``validation_s, startup_s, images_s, gpu_hours``; ``f1`` (``f1_split`` says of which split);
         ``remarks``, what is wrong with the run, as text, empty where nothing is. ``attrs["left_out"]`` names the runs
         that are there but not finished: only a finished run says on what it ran.
 
@@ -126,7 +126,7 @@ def _read(run):
         "f1": f1,
         "f1_split": split,
         "remarks": "; ".join(remarks),
-    }, settings | {"title": f"{network}, {p['optimizer']}, {p['schedule']}"}
+    }, settings | {"title": f"{network}, {p['optimizer']}, {p['schedule']}, {p['epochs']} epochs"}
 
 
 def _f1(run, history):
