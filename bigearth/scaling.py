@@ -1,5 +1,6 @@
 """Scaling over workers: measuring it, series of comparable runs, speed-up and efficiency."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -8,9 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth import engines
-
-# runs that differ in one of these are different experiments: never in one series
-GROUP = ["model", "cube", "precision", "machine", "optimizer"]
+from bigearth.errors import InputError
 
 
 def speedups(workers, seconds):
@@ -40,7 +39,7 @@ def series(runs):
     """Scaling series: runs of one experiment over growing numbers of workers, repeats averaged.
 
     Weak: the batch per worker is the same (the paper's experiment: the time of a step would stay, that of an epoch
-    falls). Strong: the global batch is the same. Runs of a series agree in all of ``GROUP``; others get their own.
+    falls). Strong: the global batch is the same. Runs of different ``experiment`` are never in one series.
 
     Parameters
     ----------
@@ -51,22 +50,21 @@ def series(runs):
     -------
     DataFrame
         One row per series and number of workers: ``series`` (text), ``scaling, workers, nodes, repeats, epoch_s,
-        deviation`` (over repeats)``, speedup, efficiency, karp_flatt, images_s, gpu_hours`` (of one epoch; without
-        GPUs, hours of a worker)``, startup_s, total_s, remarks``.
+        deviation`` (over repeats)``, images_s, worker_hours`` (of one epoch: GPU hours where each worker has a GPU)``,
+        validation_s, startup_s, total_s, remarks, speedup, efficiency, karp_flatt``.
     """
     tables = []
-    over = runs.groupby([*GROUP, "global_batch"])["workers"].transform("nunique")
+    over = runs.groupby(["experiment", "global_batch"])["workers"].transform("nunique")
     strong = set(runs.loc[over > 1, "run"])
     for scaling, fixed in (("weak", "batch_size"), ("strong", "global_batch")):
-        for key, group in runs.groupby([*GROUP, fixed], sort=False):
+        for (experiment, batch), group in runs.groupby(["experiment", fixed], sort=False):
             alone = group["workers"].nunique() < 2
             if alone and (scaling == "strong" or set(group["run"]) <= strong):
                 continue  # a single point is shown once, and only where its run is in no other series
             points = [_point(*item) for item in group.groupby(["workers", "nodes"])]
             table = pd.DataFrame(points)
             per = "per worker" if scaling == "weak" else "in all"
-            label = f"{key[0]}, {key[-2].split(',')[0]}, batch {key[-1]} {per}"
-            table.insert(0, "series", label)
+            table.insert(0, "series", f"{experiment}, batch {batch} {per}")
             table.insert(1, "scaling", scaling)
             table = table.join(speedups(table["workers"], table["epoch_s"]))
             if len(table) == 1:
@@ -84,15 +82,18 @@ def _point(key, group):
         "epoch_s": group["epoch_s"].mean(),
         "deviation": group["epoch_s"].std(),
         "images_s": group["images_s"].mean(),
-        "gpu_hours": key[0] * group["epoch_s"].mean() / 3600,
+        "worker_hours": key[0] * group["epoch_s"].mean() / 3600,
+        "validation_s": group["validation_s"].mean(),
         "startup_s": group["startup_s"].mean(),
         "total_s": group["total_s"].mean(),
         "remarks": _join(*(f"{run.run}: {run.remarks}" for run in group.itertuples() if run.remarks)),
     }
 
 
-def measure(counts, launcher, batch_size, watch=None, **training):
+def measure(counts, launcher, batch_size, repeats=1, seed=1, watch=None, **training):
     """Train briefly on each number of workers, with a constant batch per worker and with a constant global batch.
+
+    The second only where the number of workers divides that batch.
 
     Parameters
     ----------
@@ -102,6 +103,8 @@ def measure(counts, launcher, batch_size, watch=None, **training):
         See ``bigearth.engines.start``.
     batch_size : int
         Per worker; of the strong series: that of the smallest count, divided.
+    repeats : int
+        Of each training, with seeds ``seed``, ``seed + 1`` ...; more than one are named ``-s1``, ``-s2`` ...
     **training
         Of ``bigearth.training.train``.
 
@@ -110,15 +113,18 @@ def measure(counts, launcher, batch_size, watch=None, **training):
     list of str
         Names of the runs.
     """
+    if repeats < 1:
+        raise InputError(f"repeats: {repeats} must be at least 1")
     names, runs = [], Path(training["workdir"]) / "runs"
     for count in sorted(counts):
         share, rest = divmod(batch_size * min(counts), count)
         batches = [batch_size] if rest or share == batch_size else [batch_size, share]
         with engines.start(count, launcher, exact=False) as group:
-            for batch in batches:
-                names.append(f"scaling-w{count}-b{batch}")
+            for batch, repeat in itertools.product(batches, range(repeats)):
+                names.append(f"scaling-w{count}-b{batch}" + f"-s{repeat + 1}" * (repeats > 1))
                 shutil.rmtree(runs / names[-1], ignore_errors=True)  # else a finished run would not be measured again
-                group.run(train, watch=watch, share=max(counts), run=names[-1], batch_size=batch, **training)
+                given = {"run": names[-1], "batch_size": batch, "seed": seed + repeat}
+                group.run(train, watch=watch, share=max(counts), **given, **training)
     return names
 
 

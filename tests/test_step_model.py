@@ -1,3 +1,5 @@
+import runpy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +36,7 @@ def test_allreduce_follows_its_formulas():
     p = step_model.parameters("h100", link_share=1, link_inside=1e9, link_between=1e9, latency_call=0)
     p |= {"latency_inside": 0, "latency_between": 1e-3, "gpus_per_node": 1}
     for algorithm, expected in (
-        ("ring", 2 * 7 / 8 * 1.0 + 2 * 8e-3),
+        ("ring", 2 * 7 / 8 * 1.0 + 2 * 7e-3),
         ("tree", 2 * 1.0 + 2 * 3e-3),
         ("server", 2 * 7 * 1.0 + 2e-3),
     ):
@@ -46,6 +48,25 @@ def test_allreduce_follows_its_formulas():
         [float(step_model.allreduce(n, k, p | {"algorithm": a})) for a in ("best", "tree", "ring")] for n in (1, 1e12)
     )
     assert small[0] == small[1] < small[2] and large[0] == large[2] < large[1]
+
+
+def test_ring_has_two_hops_for_each_further_worker():
+    p = step_model.parameters("juwels", latency_call=0, algorithm="ring") | {"latency_inside": 1, "latency_between": 10}
+    # one node of four: all hops inside; two nodes: each is left twice
+    assert step_model.allreduce(0, [1, 2, 4, 8], p).tolist() == [0, 2, 6, 2 * (5 + 2 * 10)]
+
+
+def test_latency_is_that_of_the_algorithm_in_use():
+    p = step_model.parameters("juwels")
+    few, many = (step_model.latency(n, 512, p) for n in (1, 1e12))
+    assert few == step_model.allreduce(0, 512, p | {"algorithm": "tree"})
+    assert many == step_model.allreduce(0, 512, p | {"algorithm": "ring"}) > few
+
+
+def test_what_ends_scaling_is_never_the_computation_itself():
+    p = step_model.parameters("juwels", filesystem=1e13)
+    assert step_model.step(2 ** np.arange(1, 11), p)["limit"].isin(["stragglers", "latency", "bandwidth"]).all()
+    assert step_model.step([1], p)["limit"][0] == "compute"
 
 
 def test_expected_maximum_of_normal_numbers():
@@ -124,6 +145,11 @@ def test_model_beside_the_published_curve():
         {"link_share": 2},
         {"algorithm": "star"},
         {"bandwidth": 1},
+        {"latency_between": 14},
+        {"images_per_second": 7e6},
+        {"images_per_second": 0},
+        {"overhead": 3.5},
+        {"rate_uncertainty": -2},
     ],
 )
 def test_impossible_figures(wrong):
@@ -147,7 +173,37 @@ def test_plan_recommends_the_fewest_nodes_in_time():
     assert crowded["remarks"].str.contains("memory").all() and not crowded["recommended"].any()
 
 
+def test_plan_of_a_published_rate_leaves_room_for_what_pipelines_lose():
+    hours = 100 * 347 / 3600  # the paper's own training on one node
+    published = planner.plan(519_226, "juwels", 24, stored="super").iloc[0]
+    assert published["low_h"] < hours < published["high_h"]
+    p = step_model.parameters("juwels")
+    measured = 519_226 * 0.6 / 347 / 4
+    assert p["pipeline"] == pytest.approx(1 / p["seconds_per_image"] / measured, rel=0.01)
+    own = planner.plan(519_226, "juwels", 24, stored="super", measured_rate=measured).iloc[0]
+    assert own["total_h"] == pytest.approx(hours, rel=0.2) and own["high_h"] < 1.5 * own["total_h"]
+    with pytest.raises(InputError, match="measured_rate"):
+        planner.plan(519_226, "juwels", 24, measured_rate=-1)
+
+
+def test_plan_tries_the_most_nodes_too():
+    assert planner.plan(519_284, "juwels", 24, max_nodes=24)["nodes"].tolist() == [1, 2, 4, 8, 16, 24]
+
+
 @pytest.mark.parametrize("wrong", [{"patches": 0}, {"deadline_hours": 0}, {"stored": "jpeg"}, {"train_share": 1.5}])
 def test_plan_of_nonsense(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         planner.plan(**{"patches": 1000, "machine": "h100", "deadline_hours": 1} | wrong)
+
+
+def test_two_workers_are_predicted_from_one_and_from_contention_of_other_rounds():
+    predictions = runpy.run_path(str(ROOT / "tests/bench/bench_scaling.py"))["predictions"]
+    times = {"one": [1.0, 2.0, 1.0], "independent": [1.2, 9.0, 1.2], "horovod": [1.5, 3.0, 1.5], "sum": [0.1, 0.2, 0.1]}
+    workers = [{kind: np.repeat(np.array(values)[:, None], 4, axis=1) for kind, values in times.items()} for _ in "ab"]
+    workers[1]["one"][:] = np.nan  # it waits
+    found = predictions(workers)
+    # the second round's own two workers, disturbed, do not enter its prediction
+    assert found["contention"][1] == pytest.approx(1.2) and found["predicted_s"][1] == pytest.approx(2 * 1.2 + 0.2)
+    workers[0]["horovod"][1] = 4.0
+    again = predictions(workers)
+    assert again["measured_s"][1] == 4 and again["predicted_s"].equals(found["predicted_s"])

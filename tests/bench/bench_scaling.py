@@ -4,9 +4,10 @@
 
 Each round times the same training step on one worker alone (the other waits), on two workers that do not talk to each
 other (but share memory and caches), and on two that sum their gradients with Horovod. A fourth measurement sums tensors
-of the gradients' sizes without any training: the link. The prediction is the step model's: compute time under
-contention, expected maximum of two noisy workers, and a communication that nothing hides, since a worker has one core
-for both. Writes results/bench/scaling.csv. Wants a quiet machine with two cores.
+of the gradients' sizes without any training: the link. The prediction of a round is the step model's: time and noise
+of its one worker; contention, how much slower two independent workers are than one, from all other rounds; expected
+maximum of two noisy workers; and the measured sum, which nothing hides, since a worker has one core for both. Writes
+results/bench/scaling.csv. Wants a quiet machine with two cores.
 """
 
 import argparse
@@ -78,12 +79,29 @@ def rounds(width, blocks, batch, steps, count):
     return {kind: np.array(values) for kind, values in found.items()}
 
 
-def predict(one, independent, summed):
-    """Step seconds of two workers, from arrays (workers, steps) of one round."""
-    noise = np.mean([worker.std() / worker.mean() for worker in independent])
+def predict(one, contention, summed):
+    """Step seconds of two workers, and their noise, from those of one alone (steps,) and of sums of all gradients."""
+    noise = one.std() / one.mean()
     slowest = 1 + noise * float(step_model.expected_maximum(2))
-    contention = independent.mean() / one[0].mean()
-    return one[0].mean() * contention * slowest + np.median(summed), contention, noise
+    return one.mean() * contention * slowest + np.median(summed), noise
+
+
+def predictions(workers):
+    """Table of the rounds, from what `rounds` returned on each worker."""
+    kinds = {
+        kind: np.stack([worker[kind] for worker in workers], axis=1) for kind in workers[0]
+    }  # (round, worker, step)
+    one, measured = kinds["one"][:, 0], kinds["horovod"].max(axis=1).mean(axis=1)
+    slower = kinds["independent"].mean(axis=(1, 2)) / one.mean(axis=1)
+    rows = []
+    for i in range(len(one)):
+        # of this round, it would put the two workers' own time in the place of the one worker's
+        contention = np.median(np.delete(slower, i))
+        predicted, noise = predict(one[i], contention, kinds["sum"][i])
+        rows.append({"round": i + 1, "one_s": one[i].mean(), "contention": contention, "noise": noise,
+                     "sum_s": np.median(kinds["sum"][i]), "predicted_s": predicted, "measured_s": measured[i],
+                     "ratio": predicted / measured[i]})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def main():
@@ -92,20 +110,14 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--blocks", default="3,4,6,3")
     given = parser.parse_args()
+    if given.rounds < 2:
+        parser.error("--rounds: at least 2; contention is taken from the other rounds")
     blocks = [int(n) for n in given.blocks.split(",")]
     with engines.start(2, "mpi") as group:
         workers = group.run(
             rounds, width=given.width, blocks=blocks, batch=given.batch, steps=given.steps, count=given.rounds
         )
-    rows = []
-    for i in range(given.rounds):
-        kinds = {kind: np.array([worker[kind][i] for worker in workers]) for kind in workers[0]}
-        predicted, contention, noise = predict(kinds["one"], kinds["independent"], kinds["sum"])
-        measured = kinds["horovod"].max(axis=0).mean()
-        rows.append({"round": i + 1, "one_s": kinds["one"][0].mean(), "contention": contention, "noise": noise,
-                     "sum_s": np.median(kinds["sum"]), "predicted_s": predicted, "measured_s": measured,
-                     "ratio": predicted / measured})  # fmt: skip
-    table = pd.DataFrame(rows)
+    table = predictions(workers)
     folder = ROOT / "results" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     table.round(4).to_csv(folder / "scaling.csv", index=False)
