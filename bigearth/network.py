@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from bigearth.paths import resolve
 from bigearth.recipe import inputs_of
 from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
 
@@ -38,7 +39,7 @@ def build(labels, mean, std, bands="multispectral", upsampling="network", width=
     dropout : float
         Before the last layer (paper: 0.5).
     weights : None, "imagenet" or path
-        For ``bands="rgb"`` at full size: Keras' own download or a local file of ResNet50 weights without top.
+        Given, for ``bands="rgb"`` at full size, the input is prepared as ImageNet's was; see `load_imagenet`.
 
     Returns
     -------
@@ -70,8 +71,6 @@ def build(labels, mean, std, bands="multispectral", upsampling="network", width=
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Dense(labels, dtype="float32", name="logits")(x)
     model = keras.Model(inputs, layers.Activation("sigmoid", dtype="float32", name="probability")(x))
-    if weights:
-        _load_imagenet(model, weights)
     return model
 
 
@@ -132,7 +131,9 @@ def _at_10m(inputs, names, mean, std):
     return x if tuple(found) == tuple(names) else ops.take(x, [found.index(band) for band in names], axis=-1)
 
 
-def _load_imagenet(model, weights):
+def load_imagenet(model, weights):
+    """Give a network of ``build`` (bands "rgb") ImageNet's weights: "imagenet" (Keras' download), or a local file."""
+    weights = weights if weights == "imagenet" else resolve(weights)
     source = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(SIZE[10], SIZE[10], 3))
     for layer in source.layers:
         if layer.weights:

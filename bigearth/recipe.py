@@ -4,6 +4,7 @@ import numpy as np
 
 from bigearth.cube import open_cube
 from bigearth.errors import InputError
+from bigearth.paths import resolve
 from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
 
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
@@ -19,6 +20,7 @@ CHOICES = {
     "optimizer": ("sgd", "lars", "lamb"),
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
+RANGES = {"learning_rate": (0, 1e30), "l2": (0, 1), "dropout": (0, 0.99), "mixup": (0, 100), "seed": (0, 2**31 - 1)}
 
 
 def inputs_of(bands, upsampling):
@@ -105,6 +107,11 @@ def check_parameters(*, cube, workers=1, bands="multispectral", upsampling="netw
     _check_bands(bands, upsampling)
     if weights and (bands != "rgb" or width != 64 or tuple(blocks) != (3, 4, 6, 3)):
         raise InputError("weights: ImageNet weights fit bands = 'rgb', width = 64 and blocks = (3, 4, 6, 3) only")
+    if weights not in (None, "", "imagenet") and not resolve(weights).is_file():
+        raise InputError(f"weights = {weights!r}: no such file; give one of ResNet50 without top, or 'imagenet'")
+    if bands == "multiresolution" and len(blocks) < 2:
+        raise InputError(f"blocks = {list(blocks)}: bands = 'multiresolution' needs two stages, for the 60 m bands")
+    _check_ranges(others)
     opened = open_cube(cube)
     if upsampling != "network" and opened.upsampling != upsampling:
         raise InputError(f"upsampling = {upsampling!r}: data_super of {cube} is {opened.upsampling!r}; write the cube "
@@ -127,8 +134,9 @@ def check_parameters(*, cube, workers=1, bands="multispectral", upsampling="netw
         warnings.append(f"no training patch carries {'; '.join(missing)}: trained, but cannot be learnt")
     if empty:
         warnings.append(f"no {' and no '.join(empty)} patch: training rows are scored in their place")
-    if optimizer == "sgd" and global_batch > STABLE_GLOBAL_BATCH:
-        warnings.append(f"global batch {global_batch} passes {STABLE_GLOBAL_BATCH}: plain SGD may diverge, see 'lars'")
+    accumulated = global_batch * ((others.get("optimizer_options") or {}).get("gradient_accumulation_steps") or 1)
+    if optimizer == "sgd" and accumulated > STABLE_GLOBAL_BATCH:
+        warnings.append(f"global batch {accumulated} passes {STABLE_GLOBAL_BATCH}: plain SGD may diverge, see 'lars'")
     steps = sizes["train"] // global_batch
     return {
         "steps": steps,
@@ -138,6 +146,13 @@ def check_parameters(*, cube, workers=1, bands="multispectral", upsampling="netw
         "without_positive": missing,
         "warnings": warnings,
     }
+
+
+def _check_ranges(parameters):
+    for name, (low, high) in RANGES.items():
+        value = parameters.get(name, low)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise InputError(f"{name} = {value!r}: must be a number from {low:g} to {high:g}")
 
 
 def _check_bands(bands, upsampling):

@@ -8,6 +8,7 @@ equal one" rest.
 import hashlib
 import json
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -86,37 +87,43 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     parameters = json.loads(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in locals().items()}))
     began = time.time()
     team, folder, cube = workers.join(), paths.resolve(workdir) / "runs" / run, paths.resolve(cube)
-    say = print if team.rank == 0 else lambda *_, **__: None
+    say = _say if team.rank == 0 else lambda _: None
     plan = recipe.check_parameters(**parameters | {"cube": cube, "workers": team.size})
     parameters["workers"] = team.size
-    result, checkpoint, state = team.on_first(lambda: _earlier(folder, parameters))
+    data = open_cube(cube)
+    trained_on = {"classes": len(data.labels), "patches": {split: len(rows) for split, rows in data.rows.items()},
+                  "selection": data.attributes.get("selection")}  # fmt: skip
+    result, checkpoint, state = team.on_first(lambda: _earlier(folder, parameters, trained_on))
     if result:
-        say(f"run {run} is finished: {folder}", flush=True)
+        say(f"run {run} is finished: {folder}")
         return result | {"rank": team.rank}
     for warning in plan["warnings"]:
-        say(f"warning: {warning}", flush=True)
+        say(f"warning: {warning}")
 
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
-    data = open_cube(cube)
     rows, keys = data.rows["train"], list(recipe.inputs_of(bands, upsampling))
     classes = data.classes[rows.start : rows.stop]
     model = network.build(len(data.labels), data.mean, data.std, bands, upsampling, width, blocks, l2, dropout, weights)
+    if weights and team.rank == 0 and not checkpoint:  # the others would download the same file to the same place
+        network.load_imagenet(model, weights)
     updates = optimization.optimizer(optimizer, optimizer_options, precision)
     updates.build(model.trainable_variables)
     variables = model.weights + updates.variables
     if checkpoint:
-        say(f"going on after epoch {state['epoch']}", flush=True)
+        say(f"going on after epoch {state['epoch']}")
         if team.rank == 0:
             checkpoints.read(checkpoint, variables)
     team.broadcast(variables)
-    state = state or {"epoch": 0, "history": [], "seconds": 0, "parameters": parameters}
+    state = state or {"epoch": 0, "history": [], "seconds": 0, "parameters": parameters, "trained_on": trained_on}
     before = state["seconds"]
     if team.rank == 0:
         _start_timings(folder, state["epoch"])
+        if state["history"]:  # a kill may have come between the checkpoint and its line
+            _write_table(folder / "history.csv", pd.DataFrame(state["history"]))
 
     step = compile_step(team, model, updates, augment, mixup, jit_compile,
                         network.positive_weights(classes) if class_weights else None)  # fmt: skip
@@ -128,11 +135,14 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
         for epoch in range(state["epoch"], epochs):
             start = time.perf_counter()
             order = batches.epoch_order(rows, seed, epoch, repeats)[: plan["steps"] * plan["global_batch"]]
-            source = batches.read_ahead(batches.training_batches(data, keys, order, batch_size, team.rank, team.size))
+            source = batches.training_batches(data, keys, order, batch_size, team.rank, team.size)
+            source = batches.read_ahead(_on_device(source))
             loss, timings = _epoch(team, step, source, rates[epoch], seed, epoch, stop)
             trained = time.perf_counter()
             _average_batchnorm(team, model)
             val_loss, val_f1 = evaluation.validate(team, score, data.rows[plan["scored"]["validation"]])
+            if not np.isfinite(val_loss):  # the last update may have been the bad one: it must not be kept
+                raise _diverged("validation loss", val_loss, epoch, plan["steps"], rates[epoch, -1])
             timings, validated = team.gather(timings), time.perf_counter()
             line = {"epoch": epoch + 1, "learning_rate": rates[epoch, -1], "loss": loss, "val_loss": val_loss,
                     "val_f1": val_f1, "seconds": trained - start, "images": len(order),
@@ -144,7 +154,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
                 checkpoints.write(folder / "checkpoints", [variable.numpy() for variable in variables], state)
                 _write_table(folder / "history.csv", pd.DataFrame(state["history"]))
             say(f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, validation loss {val_loss:.4f}, micro F1 {val_f1:.3f}, "
-                f"{len(order) / line['seconds']:.0f} images/s", flush=True)  # fmt: skip
+                f"{len(order) / line['seconds']:.0f} images/s")  # fmt: skip
 
     checksum = _same_everywhere(team, model)
     predicted = {split: evaluation.predict_split(team, score, data.rows[split], len(data.labels))
@@ -163,7 +173,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
         gpus = team.size if tf.config.list_physical_devices("GPU") else 0
         # of all starts together: a run that was stopped and went on cost both
         record = provenance.collect(parameters, began - before, workers=team.size, gpus=gpus)
-        provenance.write(folder, record | {"result": result})
+        provenance.write(folder, record | {"result": result, "trained_on": trained_on})
     team.on_first(lambda: None)  # nobody returns before the files are there
     return result | {"rank": team.rank}
 
@@ -176,23 +186,23 @@ def _epoch(team, step, source, rates, seed, epoch, stop):
     def settle(loss, stopping):
         losses.append(float(loss))
         if not np.isfinite(losses[-1]):
-            raise InputError(
-                f"the loss became {losses[-1]} in epoch {epoch + 1}, step {len(losses)}, at learning rate "
-                f"{rates[len(losses) - 1]:.4g}: lower learning_rate, lengthen warmup or clip gradients by "
-                f"optimizer_options; the checkpoint of epoch {epoch} is kept"
-            )
+            raise _diverged("loss", losses[-1], epoch, len(losses), rates[len(losses) - 1])
         if stopping > 0:
             raise Interrupted(
                 f"stopped by SIGUSR1 in epoch {epoch + 1}: start it again, it goes on after epoch {epoch}"
             )
 
     for index, rate in enumerate(rates):
+        if index in sampled and pending:  # else its time would count to this step
+            settle(*pending)
+            pending = None
         asked = time.time()
         features, truth = next(source)
         got = time.time()
         seeds = np.random.SeedSequence([seed, epoch, index, team.rank]).generate_state(2).view(np.int32)
         stopping = tf.constant(float(stop.is_set()))
-        *news, computed, received = step(features, truth, tf.constant(seeds), tf.constant(rate, tf.float32), stopping)
+        *news, computed, received = step(features, truth, tf.constant(seeds), tf.constant(rate, tf.float32), stopping,
+                                         timed=index in sampled)  # fmt: skip
         if pending:
             settle(*pending)  # one step late, so that a GPU always has its next step queued
         pending = news
@@ -204,6 +214,26 @@ def _epoch(team, step, source, rates, seed, epoch, stop):
         settle(*pending)
     source.close()
     return float(np.mean(losses)), np.array(timings)
+
+
+def _say(line):
+    """Print in one piece: where Python does not buffer, ``print`` writes the end of a line apart."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _diverged(what, value, epoch, step, rate):
+    kept = f"the checkpoint of epoch {epoch} is kept" if epoch else "there is no checkpoint yet"
+    return InputError(
+        f"the {what} became {value} in epoch {epoch + 1}, step {step}, at learning rate {rate:.4g}: lower "
+        f"learning_rate, lengthen warmup or clip gradients by optimizer_options; {kept}"
+    )
+
+
+def _on_device(source):
+    """Batches as tensors: made where they are read ahead, so that the copy to a GPU is hidden too."""
+    for features, truth in source:
+        yield {key: tf.constant(array) for key, array in features.items()}, tf.constant(truth)
 
 
 def _average_batchnorm(team, model):
@@ -228,19 +258,26 @@ def _stop_signal():
         signal.signal(signal.SIGUSR1, before)
 
 
-def _earlier(folder, parameters):
+def _earlier(folder, parameters, trained_on):
     """Result of the finished run, or else path and state of its newest checkpoint."""
     result, checkpoint, state = None, None, None
     if (folder / "provenance.json").exists() and (folder / "predictions.h5").exists():
         record = json.loads((folder / "provenance.json").read_text())
-        result, before = record["result"], record["parameters"]
+        result, before, on = record["result"], record["parameters"], record.get("trained_on")
     else:
         checkpoint, state = checkpoints.newest(folder / "checkpoints")
-        before = state["parameters"] if state else parameters
+        before, on = (state["parameters"], state.get("trained_on")) if state else (parameters, None)
     now = {name: value for name, value in parameters.items() if name not in ("workdir", "cube")}
     changed = [f"{name} = {before.get(name)!r}, now {now[name]!r}" for name in now if before.get(name) != now[name]]
     if changed:
         raise InputError(f"run {folder.name} exists with {'; '.join(changed)}: choose another name, or remove {folder}")
+    if on and on != trained_on:
+        was, now = (f"{cube['classes']} classes and {cube['patches']} patches" for cube in (on, trained_on))
+        was = "another choice of patches" if was == now else was
+        raise InputError(
+            f"run {folder.name} was trained on a cube with {was}, {parameters['cube']} has {now}: choose another name, "
+            f"or remove {folder}"
+        )
     return result, checkpoint, state
 
 

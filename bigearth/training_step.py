@@ -23,8 +23,9 @@ def compile_step(team, model, optimizer, augment=True, mixup=0.2, jit_compile=Fa
     Returns
     -------
     callable
-        (features, truth, seed int32 (2,), learning rate, stop flag) -> loss and stop flag as means of all workers, and
-        the times (s since the epoch) at which this worker's gradients were computed and everybody's were here.
+        (features, truth, seed int32 (2,), learning rate, stop flag, timed) -> loss and stop flag as means of all
+        workers, and the times (s since the epoch) at which this worker's gradients were computed and everybody's were
+        here; 0 where not ``timed``, since the clock makes Python wait for a GPU's queue.
     """
     logits = keras.Model(model.input, model.get_layer("logits").output)
     random = keras.random.SeedGenerator(0)
@@ -42,7 +43,7 @@ def compile_step(team, model, optimizer, augment=True, mixup=0.2, jit_compile=Fa
         return loss, tape.gradient(total, variables)
 
     @tf.function(autograph=False)
-    def step(features, truth, seed, rate, stop):
+    def step(features, truth, seed, rate, stop, timed=True):
         for generator in seeds:
             generator.state.assign(seed)
         features = {key: tf.cast(x, tf.float32) for key, x in features.items()}
@@ -55,7 +56,7 @@ def compile_step(team, model, optimizer, augment=True, mixup=0.2, jit_compile=Fa
         # one by one: Horovod sends the gradients of the last layers while those of the first are being computed
         reduced = [team.average(gradient, f"gradient{i}") for i, gradient in enumerate(local)]
         mean_loss, stopping = tf.unstack(team.average(tf.stack([loss, stop]), "loss_and_stop"))
-        computed, received = _moment(local), _moment(reduced)
+        computed, received = (_moment(local), _moment(reduced)) if timed else (tf.zeros([], tf.float64),) * 2
         optimizer.learning_rate.assign(rate)
         optimizer.apply(reduced, model.trainable_variables)
         return mean_loss, stopping, computed, received

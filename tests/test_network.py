@@ -38,6 +38,7 @@ def keras_resnet(tmp_path_factory):
 def test_full_size_equals_keras_resnet50_with_the_same_weights(keras_resnet):
     theirs, path = keras_resnet
     ours = network.build(43, MEAN, STD, "rgb", weights=path)
+    network.load_imagenet(ours, path)
     features = digital_numbers("rgb")
     # what the ImageNet weights were trained on: 0 - 255, blue first, less the mean colour
     colour = np.minimum(features["data_10m"][..., :3] * (255 / 2000), 1e9)

@@ -62,7 +62,9 @@ def test_the_papers_matrix():
     assert len(trainings) == 18
     for run in trainings:  # four GPUs a node, as on JUWELS
         assert (run.resources["tasks_per_node"], run.resources["gpus_per_task"]) == (4, 1)
-        paper = {"width": 64, "blocks": [3, 4, 6, 3], "batch_size": 64, "epochs": 100, "warmup": 5}
+        paper = {"width": 64, "blocks": [3, 4, 6, 3], "batch_size": 64, "epochs": 100, "warmup": 5, "dropout": 0.5}
+        paper |= {"learning_rate": 0.1, "optimizer": "sgd", "schedule": "step", "milestones": [0.3, 0.6, 0.8]}
+        paper |= {"l2": 1e-4, "augment": True, "mixup": 0.2}
         assert paper.items() <= run.parameters.items()
     assert len(runs["05_scaling"].parameters["runs"]) == 16  # with Figure 6's extra point
 

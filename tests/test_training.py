@@ -145,6 +145,38 @@ def test_a_nan_loss_stops_with_epoch_step_rate_and_advice(place):
         training.train(run="nan", **place, **TINY | {"learning_rate": 1e20, "warmup": 0})
 
 
+def test_weights_that_became_nan_are_not_kept(place, monkeypatch):
+    monkeypatch.setattr(training.evaluation, "validate", lambda *_: (np.nan, 0.0))
+    with pytest.raises(InputError, match=r"validation loss became nan in epoch 1.*there is no checkpoint yet"):
+        training.train(run="nan-at-the-end", **place, **TINY)
+    assert not list((Path(place["workdir"]) / "runs/nan-at-the-end").rglob("*.npz"))
+
+
+def test_a_kill_after_the_last_checkpoint_loses_no_line(place):
+    chosen = {"run": "last-line", **place, **TINY | {"epochs": 2}}
+    training.train(**chosen)
+    folder = Path(place["workdir"]) / "runs/last-line"
+    whole = (folder / "history.csv").read_text()
+    (folder / "history.csv").write_text(whole[: whole.rindex("\n2,") + 1])
+    (folder / "provenance.json").unlink()
+    training.train(**chosen)
+    assert (folder / "history.csv").read_text() == whole
+
+
+def test_another_cube_under_the_same_name_is_refused(place, monkeypatch):
+    chosen = {"run": "another-cube", **place, **TINY | {"epochs": 1}}
+    training.train(**chosen)
+    opened = open_cube(place["cube"])
+    for module in (recipe, training):
+        fewer = opened.rows | {"train": opened.rows["train"][:-1]}
+        monkeypatch.setattr(module, "open_cube", lambda path, rows=fewer: replace(opened, rows=rows))
+    with pytest.raises(InputError, match="another-cube was trained on a cube with .* has 43 classes and .*: choose"):
+        training.train(**chosen)
+    (Path(place["workdir"]) / "runs/another-cube/provenance.json").unlink()
+    with pytest.raises(InputError, match="another-cube was trained on a cube with"):
+        training.train(**chosen)
+
+
 def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
     opened = open_cube(place["cube"])
     without = replace(opened, rows=opened.rows | {"validation": range(0, 0), "test": range(0, 0)})
