@@ -22,6 +22,7 @@ from bigearth.launchers import count
 from bigearth.paths import ROOT
 
 START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
+ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one
 PASSED_ON = {
     "InputError": InputError,
     "Interrupted": Interrupted,
@@ -157,7 +158,10 @@ class Group:
             self._folder = None
 
     def _start(self, kind, site):
-        spread = kind == "slurm" or kind != "horovodrun" and int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) > 1
+        # a shell on a login node has an allocation, too (salloc): its workers are elsewhere even if on one node
+        outside = "SLURM_JOB_ID" in os.environ and "SLURMD_NODENAME" not in os.environ
+        several = outside or int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) > 1
+        spread = kind == "slurm" or kind != "horovodrun" and several
         if spread:
             (ROOT / "scratch").mkdir(exist_ok=True)
         # mode 0700: it holds the key; on several nodes all must see it
@@ -173,9 +177,10 @@ class Group:
         )
         client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
         self._wait_for(lambda: client.exists() and engine.exists() and engine.read_text(), controller)
-        # the key travels in the environment: no file of another node, no command line that others can read
+        # The key travels in the environment: no file of another node, no command line that others can read.
         environment = launchers.environment(self.size, kind) | (sites.environment(profile) if profile else {})
-        environment |= {"IPP_CONNECTION_INFO": engine.read_text()}
+        if kind != "horovodrun":  # it writes its environment into a command line: there engines read the folder's file
+            environment["IPP_CONNECTION_INFO"] = engine.read_text()
         program = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
         launched = self._spawn([*command, *program, "--IPEngine.enable_nanny=False", "--log-level=WARN"], environment)
         self._client = ipp.Client(str(client))
@@ -194,11 +199,11 @@ class Group:
         self._processes.append(process)
         return process
 
-    def _log(self):
-        """The last lines that the process started last has written, without ipyparallel's own."""
+    def _log(self, last=15):
+        """The last lines (None: all) that the process started last has written, without ipyparallel's own."""
         text = (self._folder / f"log-{len(self._processes) - 1}.txt").read_text(errors="replace")
         lines = [line for line in text.splitlines() if line.strip() and "[IPEngine" not in line and line.strip("-")]
-        return "\n".join(lines[-15:])
+        return "\n".join(lines if last is None else lines[-last:])
 
     def _wait_for(self, ready, process):
         while not ready():
@@ -222,7 +227,8 @@ class Group:
         if sizes != [self.size] or ranks != list(range(self.size)):
             raise WorkerError(
                 f"{self.size} workers were wanted; {len(who)} came, whose {mpi} says size {sizes}, ranks {ranks}. "
-                f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks --mpi=pmix"
+                f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks "
+                "--mpi=pmix (at some sites pspmix: srun --mpi=list)"
             )
         self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
         bind = kind in ("mpi", "horovodrun") and self.size > 1  # Slurm binds by itself
@@ -239,10 +245,19 @@ class Group:
 
     def _raise_first(self, calls):
         """Raise what a rank raised, or say which rank's process ended."""
-        launched = self._processes[-1].poll()
-        failed = [(rank, call) for rank, call in enumerate(calls) if call.ready() and not call.successful()]
-        for rank, call in failed:
+        calls, patience = list(calls), time.monotonic() + ECHO_SECONDS
+        while True:
+            launched = self._processes[-1].poll()
+            failed = [(rank, call) for rank, call in enumerate(calls) if call.ready() and not call.successful()]
+            # that another rank is gone is what Horovod tells first; which one, the launcher or that rank tells
+            echoes = [_is_echo(call.exception()) for _, call in failed]
+            if not failed or not all(echoes) or launched is not None or time.monotonic() > patience:
+                break
+            time.sleep(0.2)
+        for rank, call in sorted(failed, key=lambda item: _is_echo(item[1].exception())):
             error = call.exception()
+            if _is_echo(error) and launched is not None:
+                continue
             if isinstance(error, ipp.error.RemoteError) and error.ename != "EngineError":
                 if error.ename in PASSED_ON:
                     raise PASSED_ON[error.ename](error.evalue) from None
@@ -251,9 +266,12 @@ class Group:
                 raise WorkerError(f"rank {rank} of {self.size}: {error.ename}: {error.evalue}\n\n{trace}") from None
         if failed or launched is not None:
             log = self._log()
-            named = re.search(r"(?:process rank|task) (\d+)", log) or re.search(r"tasks (\d+)", log)
-            rank = named[1] if named else failed[0][0] if failed else "0" if self.size == 1 else "?"
+            rank = launchers.dead_rank(self._log(None)) or (failed[0][0] if failed else "0" if self.size == 1 else "?")
             raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
+
+
+def _is_echo(error):
+    return getattr(error, "ename", "") == "HorovodInternalError"
 
 
 def _show(call, shown):

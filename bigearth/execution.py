@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import nbformat
@@ -45,8 +45,8 @@ def run_all(study, runs, force=False, dry_run=False, in_job=False):
             print(f"{run.name:30} {state:9} {run.notebook.name} {json.dumps(run.parameters)}")
         return 0
     outcome, status = {}, 0
-    lock = "study" if not in_job else f"run-{runs[0].stem}"
-    with locked(study, runs[0], lock), _terminable(), _bar(runs) as bar:
+    study_lock = nullcontext() if in_job else locked(study, runs[0], "study")  # several jobs are at it at a time
+    with study_lock, _terminable(), _bar(runs) as bar:
         for run in runs:
             blockers = [name for name in run.after if outcome.get(name, "done") != "done"]
             if blockers:
@@ -82,10 +82,15 @@ def execute(study, run, force=False, bar=None, echo=False):
     Raises
     ------
     InputError
-        The results' folder cannot be written.
+        The results' folder cannot be written, or another process, such as a job, executes this run.
     PapermillExecutionError
         A cell failed.
     """
+    with locked(study, run, f"run-{run.stem}"):
+        return _execute(study, run, force, bar, echo)
+
+
+def _execute(study, run, force, bar, echo):
     mark = fingerprint(study, run)
     _make_way(study, run, mark, force)
     folder, before = run.results / run.stem, run.results / f".{run.stem}.before"

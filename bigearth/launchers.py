@@ -28,6 +28,8 @@ def count(workers=None, launcher="mpi", exact=True):
         raise InputError('launcher "srun" needs a Slurm allocation; choose "mpi" here, or "slurm" for a job of its own')
     if kind == "slurm" and allocation:
         raise InputError('launcher "slurm" inside an allocation would wait for ever for a second one; choose "srun"')
+    if kind == "horovodrun" and int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) > 1:
+        raise InputError('launcher "horovodrun" works on one node, not on several; choose "srun"')
     if workers is None:
         if kind == "slurm":
             raise InputError('launcher "slurm" needs a number of workers: they decide how large a job it asks for')
@@ -51,6 +53,9 @@ def command(kind, workers, profile):
         cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun itself does not read it
         words = ["srun", f"--mpi={os.environ.get('SLURM_MPI_TYPE', 'pmix')}", "--overlap", "--kill-on-bad-exit=1"]
         words += ["--ntasks", str(workers), *(["--cpus-per-task", cores] if cores else [])]
+        # fewer than the allocation has: filled node by node, not scattered over all
+        tasks, nodes = (int(os.environ.get(name, 1)) for name in ("SLURM_NTASKS", "SLURM_JOB_NUM_NODES"))
+        words += ["--nodes", str(-(-workers * nodes // tasks))] if workers < tasks else []
     elif kind == "horovodrun":
         script = shutil.which("horovodrun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         words = [script or "horovodrun", "--gloo", "-np", str(workers), "-H", f"localhost:{workers}"]
@@ -78,12 +83,19 @@ def environment(workers, kind):
 def address(profile):
     """The address at which other nodes reach the controller."""
     # a site's profile names the fast network; inside a job, NCCL has been told the same
-    interface = profile.get("interface") or os.environ.get("NCCL_SOCKET_IFNAME")
-    if interface:
-        for known in psutil.net_if_addrs().get(interface, []):
-            if known.family == socket.AF_INET:
-                return known.address
-        raise InputError(f"network interface {interface} of the site's profile has no IPv4 address on this node")
+    interface = profile.get("interface") or os.environ.get("NCCL_SOCKET_IFNAME", "")
+    if interface and not interface.startswith("^"):  # NCCL: all but these
+        # NCCL takes several names, by their beginnings, or in full after "="
+        exact, prefixes = interface.startswith("="), tuple(interface.lstrip("=").split(","))
+        for name, addresses in psutil.net_if_addrs().items():
+            if name in prefixes if exact else name.startswith(prefixes):
+                for known in addresses:
+                    if known.family == socket.AF_INET:
+                        return known.address
+        raise InputError(
+            f"network interface {interface} has no IPv4 address on this node: interface in the site's profile, "
+            "or NCCL_SOCKET_IFNAME"
+        )
     node = os.environ.get("SLURMD_NODENAME")
     if node:
         shown = subprocess.run(["scontrol", "show", "node", "-o", node], capture_output=True, text=True).stdout
@@ -92,6 +104,17 @@ def address(profile):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address packets would leave from
         return probe.getsockname()[0]
+
+
+def dead_rank(log):
+    """Rank whose process ended, from what srun, mpiexec or horovodrun wrote; None where they named none."""
+    one, several = r"(?:process rank|task) (\d+)", r"tasks (\d+)"
+    # who was killed comes first: the launcher ends the others because of it
+    for pattern in (f"{one}.*(?:Killed|Out Of Memory)", f"{several}.*(?:Killed|Out Of Memory)", one, several):
+        if found := re.search(pattern, log):
+            return found[1]
+    found = re.search(r"Process name: (\d+)", log)  # horovodrun
+    return found[1] if found else None
 
 
 def check_queued(job):

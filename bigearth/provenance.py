@@ -40,7 +40,8 @@ def collect(parameters, started, workers=1, gpus=0):
             "system": platform.platform(),
             "processor": _processor(),
             "cores": len(os.sched_getaffinity(0)),
-            "nodes": int(os.environ.get("SLURM_JOB_NUM_NODES", 1)),
+            # a step may take fewer nodes than its job
+            "nodes": int(os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_JOB_NUM_NODES", 1)),
             "gpu": _gpu() if gpus else None,
         },
         "workers": workers,

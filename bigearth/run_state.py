@@ -1,8 +1,10 @@
 """What a study's driver knows of each run: what it depended on, whether it is finished, and who is at it now."""
 
+import errno
 import fcntl
 import hashlib
 import json
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,7 +76,23 @@ def locked(study, run, name):
             raise InputError(
                 f"study {study.name} is being executed or submitted by another process ({file.name})"
             ) from None
+        except OSError as error:
+            raise InputError(
+                f"workdir {run.workdir}: its file system has no file locks ({error.strerror}); choose another workdir"
+            ) from None
         yield
+
+
+def check_writable(run):
+    """InputError where the run's results cannot be written."""
+    try:
+        run.results.mkdir(parents=True, exist_ok=True)
+        if not os.access(run.results, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(
+            f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
+        ) from None
 
 
 def outputs(run):

@@ -12,7 +12,7 @@ DEFAULTS = {
     "partition": None,
     "account": None,
     "tasks_per_node": 1,  # of a job that a notebook starts (launcher "slurm:<site>"); a study's runs say their own
-    "cpus_per_task": None,
+    "cpus_per_task": None,  # of a task with a GPU
     "gpus_per_task": 0,
     "time": "01:00:00",
     "gpus": "--gpus-per-node={}",  # how this site's jobs ask for GPUs; {}: GPUs per node
@@ -76,7 +76,8 @@ def options(site, resources):
     for key in ("partition", "account"):
         if site[key]:
             asked.append(f"--{key}={site[key]}")
-    if cores := resources.get("cpus_per_task") or site["cpus_per_task"]:
+    # the profile's cores are those of a GPU; tasks without one may be as many as a node has cores
+    if cores := resources.get("cpus_per_task") or (gpus and site["cpus_per_task"]):
         asked.append(f"--cpus-per-task={cores}")
     if gpus:
         asked.append(site["gpus"].format(tasks * gpus))

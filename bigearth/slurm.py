@@ -1,5 +1,6 @@
 """Submitting a study to Slurm, one job per run, and watching it."""
 
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,9 @@ from bigearth.errors import InputError
 from bigearth.paths import ROOT
 
 TEMPLATE = ROOT / "slurm" / "job.sh.template"
+# a requeued job goes on with what its first start made anew
+FIRST_START_FORCES = ' $([ "${SLURM_RESTART_COUNT:-0}" = 0 ] && echo --force)'
+STUCK_SECONDS = 20  # that a job has waited for something impossible: partitions change, too
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"}
 
 
@@ -44,21 +48,22 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
     Returns
     -------
     int
-        Exit status: 0; 1 if ``watch`` saw a run end unfinished.
+        Exit status: 0; 1 if a job will never start or ``watch`` saw a run end unfinished; 130 if it was interrupted.
 
     Raises
     ------
     InputError
-        No Slurm here, or Slurm refuses a job: its message. Then none of this call's jobs stays.
+        Results that cannot be written, no Slurm here, or Slurm refuses a job: its message. Then none of this call's
+        jobs stays.
     """
     site = sites.profile(site_name)
     if dry_run:
-        for run in runs:
-            print(f"# ---- {run.name}, after {', '.join(run.after) or 'nothing'} ----")
-            print(script(study, run, site_name, site, force))
+        print("\n".join(script(study, run, site_name, site, force) for run in runs), end="")
         return 0
     if not shutil.which("sbatch"):
         raise InputError("no Slurm here: sbatch was not found; leave out --slurm to run the study on this machine")
+    for run in runs:
+        run_state.check_writable(run)
     with run_state.locked(study, runs[0], "submission"):
         active = {name: job for name, (job, state, _) in _jobs(study).items() if state not in ENDED}
         done, new = set(), {}
@@ -81,7 +86,26 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
             print(f"{run.name:32} {new[run.name]:>9}  {', '.join((active | new)[name] for name in needed)}")
     print(f"scripts and logs: {run_state.folder(study, runs[0])}")
     going = [run for run in runs if run.name not in done]
-    return _watch(study, going) if watch and going else 0
+    if not (watch and going):
+        return _warn(study, new)
+    try:
+        return _watch(study, going)
+    except KeyboardInterrupt:
+        print(f"no longer watched; the jobs go on, `scancel {' '.join((active | new).values())}` would end them")
+        return 130
+
+
+def _warn(study, new):
+    """Say which of the new jobs will never start: Slurm has accepted them."""
+    jobs, status = _jobs(study) if new else {}, 0
+    for name, job in new.items():
+        _, state, reason = jobs.get(name, (job, "", ""))
+        if state == "PENDING" and reason in sites.NEVER:
+            print(
+                f"{name}: job {job} asks for more than the partition gives ({reason}): `scancel {job}`, see resources"
+            )
+            status = 1
+    return status
 
 
 def script(study, run, site_name, site, force=False):
@@ -96,18 +120,23 @@ def script(study, run, site_name, site, force=False):
     ]
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sites.environment(site).items()]
     parts = {
+        "RUN": run.name,
+        "AFTER": ", ".join(run.after) or "nothing",
+        "FOLDER": shlex.quote(str(run_state.folder(study, run))),
         "OPTIONS": "\n".join(f"#SBATCH {_sbatch_quoted(option)}" for option in options),
         "SITE": site_name,
         "SETUP": "\n".join([*exports, site["setup"].strip()]).strip(),
-        "COMMAND": shlex.join(command + ["--force"] * force),
+        "COMMAND": shlex.join(command) + (FIRST_START_FORCES if force else ""),
     }
     return re.sub(r"@([A-Z]+)@", lambda match: parts[match[1]], TEMPLATE.read_text())
 
 
 def _sbatch_quoted(option):
-    if "\n" in option or '"' in option:
-        raise InputError(f"a job option cannot hold a quote or a line break: {option!r}")
-    return f'"{option}"' if re.search(r"\s", option) else option
+    if "\n" in option:
+        raise InputError(f"a job option cannot hold a line break: {option!r}")
+    if re.fullmatch(r"[\w@%+=:,./-]+", option, re.ASCII):
+        return option
+    return '"' + re.sub(r'(["\\])', r"\\\1", option) + '"'
 
 
 def _sbatch(study, run, site_name, site, force, needed):
@@ -117,10 +146,15 @@ def _sbatch(study, run, site_name, site, force, needed):
     if needed:
         # without the second option a job whose predecessor failed would wait for ever
         command += [f"--dependency=afterok:{':'.join(needed)}", "--kill-on-invalid-dep=yes"]
-    answer = subprocess.run([*command, str(path)], capture_output=True, text=True)
+    answer = subprocess.run([*command, str(path)], capture_output=True, text=True, env=_outside(os.environ))
     if answer.returncode:
         raise InputError(f"run {run.name}: {' '.join(answer.stderr.split())}")
     return answer.stdout.strip().partition(";")[0]
+
+
+def _outside(environment):
+    """Without what describes the allocation that this process may run in: a new job would inherit it."""
+    return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
 
 
 def _job_name(study, run_name):
@@ -149,23 +183,31 @@ def _jobs(study):
 
 def _watch(study, runs):
     """Print a line whenever a run's state or progress changes; cancel what can never start."""
-    shown = {}
-    while True:
-        jobs, active = _jobs(study), False
-        for run in runs:
+    shown, stuck, quiet, began = {}, {}, 0, time.monotonic()
+    while quiet < 2:  # a job that is being requeued is not there for a moment
+        try:
+            jobs = _jobs(study)
+        except InputError as error:
+            print(f"{time.strftime('%H:%M:%S')}  {error}; asking again", flush=True)
+            jobs = None
+        active = jobs is None
+        for run in runs if jobs is not None else ():
             job, state, reason = jobs.get(run.name, ("-", "ended", ""))
             active = active or (state not in ENDED and state != "ended")
             why = f" ({reason})" if reason not in ("None", "") else ""
             if state == "PENDING" and reason in sites.NEVER:
-                subprocess.run(["scancel", job])
-                why = f" ({reason}: asks for more than the partition gives; cancelled)"
+                if time.monotonic() - stuck.setdefault(job, time.monotonic()) > STUCK_SECONDS:
+                    subprocess.run(["scancel", job])
+                    why = f" ({reason}: asks for more than the partition gives; cancelled)"
+            else:
+                stuck.pop(job, None)
             line = f"{run.name:32} {job:>9}  {state}{why}  {_last_line(study, run) if state == 'RUNNING' else ''}"
             if shown.get(run.name) != line:
                 shown[run.name] = line
                 print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
-        if not active:
-            break
-        time.sleep(2)
+        quiet = 0 if active else quiet + 1
+        # not to bother a busy scheduler: 2 s at first, 30 s from half an hour on
+        time.sleep(min(30, 2 + (time.monotonic() - began) / 64) if active else 2)
     unfinished = [run.name for run in runs if not run_state.finished(study, run)]
     if unfinished:
         print(f"not finished: {', '.join(unfinished)}; logs: {run_state.folder(study, runs[0])}")

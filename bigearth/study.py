@@ -95,6 +95,9 @@ def load(path):
     _check(content, STUDY_KEYS, f"{path}", required=("study", "runs"))
     name = _name(content["study"], f"{path}: study")
     defaults = {"results": f"results/{name}", "workdir": f"scratch/{name}"} | (content.get("defaults") or {})
+    for key in ("results", "workdir"):
+        if not isinstance(defaults[key], str):
+            raise InputError(f"{path}: defaults: {key} is {defaults[key]!r}; give a folder or leave the line out")
     groups, notebooks = {}, {}
     for position, entry in enumerate(content["runs"], 1):
         _check(entry, RUN_KEYS, f"{path}: run {position}", required=("notebook",))
@@ -125,6 +128,8 @@ def _check(content, keys, where, required=()):
             near = difflib.get_close_matches(str(key), keys, 1)
             known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(keys)}"
             raise InputError(f"{where}: unknown key {key!r}; {known}")
+        if value is None and keys[key] in (int, str):
+            raise InputError(f"{where}: {key} has no value; give it one or leave the line out")
         if value is not None and (not isinstance(value, keys[key]) or isinstance(value, bool)):
             hint = '; write it in quotes, as "10:00:00"' if key == "time" else ""
             raise InputError(f"{where}: {key} is {value!r}, not of type {keys[key].__name__}{hint}")

@@ -4,6 +4,8 @@ import os
 
 import tensorflow as tf
 
+from bigearth.errors import InputError
+
 
 class Team:
     """All workers of a run. A team of one leaves every input as it is.
@@ -85,7 +87,14 @@ def _set_up_device(local_rank, local_size):
     if cores == os.cpu_count():  # not bound to some of them by the launcher
         cores = max(1, cores // local_size)
     try:
-        if gpus := tf.config.list_physical_devices("GPU"):
+        gpus = tf.config.list_physical_devices("GPU")
+        given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        if not gpus and given not in ("", "-1"):
+            raise InputError(
+                f"CUDA_VISIBLE_DEVICES is {given} but TensorFlow sees no GPU: `python -m bigearth doctor` on this node "
+                'says more; set CUDA_VISIBLE_DEVICES="" to run on the cores'
+            )
+        if gpus:
             mine = gpus[local_rank % len(gpus)]  # a launcher may show each worker its own GPU only
             tf.config.set_visible_devices(mine, "GPU")
             tf.config.experimental.set_memory_growth(mine, True)

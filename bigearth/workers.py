@@ -47,6 +47,12 @@ def pin(cores, gpu):
 def pins(who, bind):
     """Cores and GPU of every rank, from what all of them see."""
     found = []
+    if blind := [w for w in who if not w["gpus"]]:
+        if len(blind) < len(who):
+            raise InputError(
+                f"rank {blind[0]['rank']} on {blind[0]['node']} sees no GPU, {len(who) - len(blind)} of {len(who)} "
+                'workers see one: ask for one GPU a worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
+            )
     for rank, me in enumerate(who):
         mates = [w for w in who if w["node"] == me["node"]]
         place = [w["rank"] for w in mates].index(rank)

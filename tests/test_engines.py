@@ -172,6 +172,69 @@ def test_each_worker_gets_its_share_of_its_node():
     assert [pin["cores"] for pin in crowded] == [None, None]
 
 
+def test_a_shell_outside_the_allocation_listens_for_its_nodes(monkeypatch):
+    """salloc on a login node: the workers are on another machine, so 127.0.0.1 would not do."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "1")
+    monkeypatch.delenv("SLURMD_NODENAME", raising=False)
+    monkeypatch.setattr(launchers, "command", lambda *_: [])
+    monkeypatch.setattr(launchers, "address", lambda _: "192.0.2.7")
+    monkeypatch.setattr(engines.Group, "_spawn", lambda self, command, _: pytest.fail(str(command)))
+    with pytest.raises(pytest.fail.Exception, match="--ip=192.0.2.7"):
+        engines.start(1, "srun")
+
+
+def test_a_gone_peer_is_not_blamed_on_who_noticed(monkeypatch, tmp_path):
+    """Horovod's error comes on the other ranks, before the launcher's word, which may be far up in its log."""
+
+    class Call:
+        def ready(self):
+            return True
+
+        def successful(self):
+            return False
+
+        def exception(self):
+            return engines.ipp.error.RemoteError("HorovodInternalError", "a peer is gone", "")
+
+    class Launcher:
+        asked = 0
+
+        def poll(self):
+            self.asked += 1
+            return 137 if self.asked > 2 else None
+
+    group = engines.Group(40)
+    group._folder, group._processes = tmp_path, [Launcher()]
+    (tmp_path / "log-0.txt").write_text("srun: error: n2: task 37: Killed\n" + "other words\n" * 30)
+    with pytest.raises(engines.WorkerError, match="^rank 37 of 40: the process ended"):
+        group._raise_first([Call(), Call()])
+    monkeypatch.setattr(engines, "ECHO_SECONDS", 0)
+    group._processes = [Launcher()]
+    with pytest.raises(engines.WorkerError, match="^rank 0 of 40: HorovodInternalError"):
+        group._raise_first([Call(), Call()])
+
+
+def test_a_worker_without_gpu_beside_others_with_one_is_refused():
+    for node in "ab":
+        with pytest.raises(InputError, match=f"rank 1 on {node} sees no GPU"):
+            workers.pins([member(0, gpus=["0"]), member(1, node)], bind=False)
+
+
+def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # and no such hardware here
+    tf = pytest.importorskip("tensorflow")
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("a GPU is here")
+    from bigearth import team
+
+    with pytest.raises(InputError, match="TensorFlow sees no GPU"):
+        team.join()
+    for nothing in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", nothing)
+        assert team.join().size == 1
+
+
 def test_sharing_a_gpu_is_refused():
     with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
         workers.pins([member(0, gpus=["0"]), member(1, gpus=["0"])], bind=False)

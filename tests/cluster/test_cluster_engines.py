@@ -78,6 +78,7 @@ def test_a_notebook_outside_slurm_gets_workers_in_a_job_of_their_own(on_ranks):
     "prefix, launcher, workers, message",
     [
         (TWO_NODES, "slurm:mini", "2", "inside an allocation"),
+        (TWO_NODES, "horovodrun", "2", 'choose "srun"'),
         (TWO_NODES, "srun", "3", "workers is 3 but the allocation has 4 tasks"),
         ((), "srun", "2", "needs a Slurm allocation"),
         ((), "slurm:atlantis", "2", "site 'atlantis' is unknown"),
@@ -114,14 +115,16 @@ def test_a_killed_worker_ends_all_and_is_named(slurm, monkeypatch, tmp_path, lau
     assert "WorkerError: rank 2 of 4" in messages, messages
 
 
-def test_the_key_of_the_workers_lies_nowhere_open(slurm, monkeypatch, tmp_path):
+@pytest.mark.parametrize("launcher, nodes, ranks", [("srun", 2, 4), ("mpi", 2, 4), ("horovodrun", 1, 2)])
+def test_the_key_of_the_workers_lies_nowhere_open(slurm, monkeypatch, tmp_path, launcher, nodes, ranks):
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    command = [*TWO_NODES, sys.executable, HERE / "on_ranks.py", "srun", "null", "wait_for_rank_0", tmp_path]
+    command = ["salloc", f"-N{nodes}", f"-n{ranks}", sys.executable, HERE / "on_ranks.py", launcher, "null"]
+    command += ["wait", tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job:
-        slurm.until(lambda: len(list(tmp_path.glob("rank*"))) == 4, 120)
+        slurm.until(lambda: len(list(tmp_path.glob("rank-*"))) == ranks, 120)
         engine = next(p for p in slurm.processes() if "ipyparallel.engine" in p.cmdline())
-        key = json.loads(engine.environ()["IPP_CONNECTION_INFO"])["key"]
         profile = next(a.split("=")[1] for a in engine.cmdline() if a.startswith("--profile-dir="))
+        key = json.loads((Path(profile) / "security/ipcontroller-engine.json").read_text())["key"]
         commands = [" ".join(process.cmdline()) for process in slurm.processes()]
         opened = [path for path in Path(profile).rglob("*") if path.is_file()]
         mode = Path(profile).stat().st_mode & 0o077
