@@ -97,7 +97,11 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
 
 def _warn(study, new):
     """Say which of the new jobs will never start: Slurm has accepted them."""
-    jobs, status = _jobs(study) if new else {}, 0
+    try:
+        jobs, status = _jobs(study) if new else {}, 0
+    except InputError as error:
+        print(f"{error}; whether the new jobs can start is not known, see squeue")
+        return 0
     for name, job in new.items():
         _, state, reason = jobs.get(name, (job, "", ""))
         if state == "PENDING" and reason in sites.NEVER:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -238,3 +240,12 @@ def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
 def test_sharing_a_gpu_is_refused():
     with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
         workers.pins([member(0, gpus=["0"]), member(1, gpus=["0"])], bind=False)
+
+
+@pytest.mark.parametrize("launcher", ["mpi", "horovodrun"])
+def test_no_command_line_shows_the_key(launcher):
+    with engines.start(2, launcher):
+        commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+        profile = re.search(r"ipyparallel.engine.*--profile-dir=(\S+)", "\n".join(commands))[1]
+        key = json.loads((Path(profile) / "security/ipcontroller-engine.json").read_text())["key"]
+        assert len(key) > 20 and not [command for command in commands if key in command]

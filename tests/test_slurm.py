@@ -13,6 +13,7 @@ from bigearth import sites, slurm
 from bigearth.__main__ import main
 from bigearth.errors import InputError
 from bigearth.paths import ROOT
+from bigearth.study import load
 
 PARAMETERS = "workers = 1  # ranks\nlauncher = 'mpi'  # starts them\nrun = 'x'  # name"
 
@@ -156,9 +157,57 @@ def test_no_slurm_and_unknown_sites(study, monkeypatch, capsys):
 
 
 def test_option_values_cannot_break_out():
-    for value in ("a\nb", 'a"b'):
-        with pytest.raises(InputError):
-            slurm._sbatch_quoted(f"--chdir={value}")
+    with pytest.raises(InputError):
+        slurm._sbatch_quoted("--chdir=a\nb")
+    assert slurm._sbatch_quoted("--chdir=/plain/path-1.0") == "--chdir=/plain/path-1.0"
+    for value in ("o'neil", "run#2", "a b", "$HOME"):  # without a blank, too
+        assert slurm._sbatch_quoted(f"--chdir=/{value}") == f'"--chdir=/{value}"'
+    assert slurm._sbatch_quoted('--chdir=a"b\\c') == '"--chdir=a\\"b\\\\c"'
+
+
+def test_jobs_know_nothing_of_the_allocation_they_are_submitted_from():
+    here = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "12", "SLURM_CONF": "/etc/slurm.conf", "PATH": "/bin"}
+    assert slurm._outside(here) == {"SLURM_CONF": "/etc/slurm.conf", "PATH": "/bin"}
+
+
+def test_a_requeued_job_does_not_begin_anew(study, fake, capsys):
+    assert main(["study", str(study), "--slurm", "juwels", "--dry-run", "--force", "--run", "a"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "--force" in line)
+    for count, forced in ((None, True), ("0", True), ("1", False)):
+        environment = {"PATH": os.environ["PATH"]} | ({"SLURM_RESTART_COUNT": count} if count else {})
+        tail = line[line.index("$([") :]
+        shown = subprocess.run(["bash", "-c", f"echo {tail}"], env=environment, capture_output=True, text=True).stdout
+        assert ("--force" in shown) == forced
+
+
+def test_a_printed_script_is_a_script(study, fake, capsys):
+    assert main(["study", str(study), "--slurm", "juwels", "--dry-run", "--run", "b"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("#!/bin/bash\n") and "after a." in printed and "#   mkdir -p " in printed
+
+
+def test_the_papers_runs_fit_a_node():
+    site = sites.profile("juwels")
+    for name in ("paper", "open_ends"):
+        for run in load(ROOT / f"papermill_runs/{name}.yaml").runs:
+            asked = dict(option.split("=", 1) for option in sites.options(site, run.resources))
+            tasks, cores = int(asked["--ntasks-per-node"]), int(asked.get("--cpus-per-task", 1))
+            assert tasks * cores <= 48 and int(asked.get("--gres", "gpu:0").removeprefix("gpu:")) <= 4, run.name
+
+
+def test_one_busy_moment_of_the_scheduler_does_not_end_the_watch(study, monkeypatch, capsys):
+    runs, answers = load(study).runs[:1], iter([InputError("squeue: Socket timed out"), {}, {}])
+
+    def jobs(_):
+        answer = next(answers)
+        if isinstance(answer, InputError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(slurm, "_jobs", jobs)
+    monkeypatch.setattr(slurm.time, "sleep", lambda _: None)
+    assert slurm._watch(load(study), runs) == 1
+    assert "Socket timed out; asking again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", sorted(sites.FOLDER.glob("*.yaml")), ids=lambda path: path.stem)

@@ -115,13 +115,12 @@ def test_a_killed_worker_ends_all_and_is_named(slurm, monkeypatch, tmp_path, lau
     assert "WorkerError: rank 2 of 4" in messages, messages
 
 
-@pytest.mark.parametrize("launcher, nodes, ranks", [("srun", 2, 4), ("mpi", 2, 4), ("horovodrun", 1, 2)])
-def test_the_key_of_the_workers_lies_nowhere_open(slurm, monkeypatch, tmp_path, launcher, nodes, ranks):
+@pytest.mark.parametrize("launcher", ["srun", "mpi"])
+def test_the_key_of_the_workers_lies_nowhere_open(slurm, monkeypatch, tmp_path, launcher):
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    command = ["salloc", f"-N{nodes}", f"-n{ranks}", sys.executable, HERE / "on_ranks.py", launcher, "null"]
-    command += ["wait", tmp_path]
+    command = [*TWO_NODES, sys.executable, HERE / "on_ranks.py", launcher, "null", "wait", tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job:
-        slurm.until(lambda: len(list(tmp_path.glob("rank-*"))) == ranks, 120)
+        slurm.until(lambda: len(list(tmp_path.glob("rank-*"))) == 4, 120)
         engine = next(p for p in slurm.processes() if "ipyparallel.engine" in p.cmdline())
         profile = next(a.split("=")[1] for a in engine.cmdline() if a.startswith("--profile-dir="))
         key = json.loads((Path(profile) / "security/ipcontroller-engine.json").read_text())["key"]
