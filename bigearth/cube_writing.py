@@ -3,7 +3,7 @@
 While it is written a cube lives in the folder ``<cube>.partial/``: ``cube.h5`` (complete in layout), ``plan.json``
 (what it will hold), one journal a rank, and a lock. Only a finished file is renamed to the cube's path, so that an
 unfinished one is never mistaken for it. Killed processes lose what they did not journal, no more. (A node that loses
-power may lose journaled rows, too: to wait for the disk after each unit made two ranks a tenth slower. Begin anew then.)
+power may lose journaled rows, too: to wait for the disk after each unit made two ranks slower by a tenth. Begin anew.)
 """
 
 import fcntl

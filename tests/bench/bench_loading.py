@@ -25,7 +25,7 @@ from bigearth.sentinel2 import GROUPS, KEY, SIZE
 from bigearth.synthetic.archive import miniature
 
 BATCH = 64
-PASSES = 16  # over the patches by the fast loaders in a round: one alone would measure how a thread and its memory start
+PASSES = 16  # over the patches, by the fast loaders in a round: one alone would measure how a thread starts
 SHAPES = {KEY[metres]: (SIZE[metres], SIZE[metres], len(group)) for metres, group in GROUPS.items()}
 
 
