@@ -99,6 +99,7 @@ def test_executed(study, stem):
     assert not [output for output in outputs if output.output_type == "error"]
     assert [output for output in outputs if "image/png" in output.get("data", {})]  # there is something to look at
     noise = [output.text for output in outputs if output.get("name") == "stderr"]
+    noise += [output.data for output in outputs if output.output_type == "execute_result"]  # of a forgotten semicolon
     assert not noise, noise
     assert (study / "results" / stem / "provenance.json").exists()
     assert notebook.metadata.papermill.output_path == f"{stem}.ipynb"  # no path of this machine

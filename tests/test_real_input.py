@@ -90,11 +90,11 @@ def test_official_lists_on_the_real_patches(real_data, tmp_path):
     assert sum(map(len, cube.rows.values())) > 0 and cube.labels == LABELS_19
 
 
-def test_preprocessing_of_v2(real_data, tmp_path, capsys):
+def test_preprocessing_of_v2(real_data, tmp_path):
     archive = real_data / "BigEarthNet-v2"
-    write_cube(cube=tmp_path / "cube.h5", archive=archive, workdir=tmp_path, upsampling="bilinear")
+    with pytest.warns(match="480,037 of the archive's 480,038 patches are not there"):
+        write_cube(cube=tmp_path / "cube.h5", archive=archive, workdir=tmp_path, upsampling="bilinear")
     cube = open_cube(tmp_path / "cube.h5")
-    assert "480,037 of 480,038 patches of metadata.parquet are not there" in capsys.readouterr().out
     assert_pixels_are_the_files(cube, list(archive.glob("BigEarthNet-S2/*/*")))
     assert cube.labels == LABELS_19 and cube.classes.sum() > 0
     check(tmp_path / "cube.h5", archive)
