@@ -27,6 +27,7 @@ _GRID = max(RESOLUTION.values())  # a window of all bands starts on the grid of 
 # Pixels of the grid across which patches of a row are read at once: 9 patches, about a block of a product's JPEG 2000,
 # which is decoded anyway.
 _READ_ON = 9 * PATCH_METRES // _GRID
+_AT_ONCE = 23  # patches of a row read at once: two megabytes a resolution, which stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def read_cut(cut):
 
 
 def windows(tile, datasets, corners):
-    """The pixels of patches, read for all patches of a raster row at once.
+    """The pixels of patches, read for many patches of a raster row at once.
 
     Parameters
     ----------
@@ -167,11 +168,12 @@ def windows(tile, datasets, corners):
     Yields
     ------
     dict
-        {metres: (size, size, bands) uint16 array}: views of what was read for the row.
+        {metres: (size, size, bands) uint16 array}: views of what was read at once.
     """
     steps = np.diff(corners, axis=0)
     breaks = (steps[:, 1] != 0) | (steps[:, 0] > _READ_ON)
-    for run in np.split(corners, np.flatnonzero(breaks) + 1):
+    runs = np.split(corners, np.flatnonzero(breaks) + 1)
+    for run in (part for row in runs for part in np.split(row, range(_AT_ONCE, len(row), _AT_ONCE))):
         (left, top), right = run[0].tolist(), int(run[-1, 0])
         strips = {}
         for m in datasets:
