@@ -1,10 +1,9 @@
 """What a study's driver knows of each run: what it depended on, whether it is finished, and who is at it now."""
 
-import errno
 import fcntl
 import hashlib
 import json
-import os
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,8 +86,7 @@ def check_writable(run):
     """InputError where the run's results cannot be written."""
     try:
         run.results.mkdir(parents=True, exist_ok=True)
-        if not os.access(run.results, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        tempfile.TemporaryFile(dir=run.results).close()
     except OSError as error:
         raise InputError(
             f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
