@@ -13,11 +13,11 @@ study: setup ## the whole study on a miniature archive; leaves results/mini
 
 test: ## every test that needs no cluster
 	@./setup.sh test
-	$(PYTHON) -m pytest tests --ignore=tests/cluster $(PYTEST)
+	$(PYTHON) -m pytest tests --ignore=tests/hosts $(PYTEST)
 
 test-cluster: ## the tests on a real Slurm and JupyterHub, started on this machine
 	@./setup.sh cluster
-	$(PYTHON) -m pytest tests/cluster $(PYTEST)
+	$(PYTHON) -m pytest tests/hosts $(PYTEST)
 
 bench: setup ## speed, as ratios within one run; leaves results/bench (REAL_DATA=folder: DSen2 on a real scene too)
 	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-from bigearth.paths import resolve
+from bigearth.files import resolve
 
 RESNET50_BYTES = 4 * 25_600_000  # gradients of the paper's network in float32: what every step adds up
 

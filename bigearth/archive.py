@@ -17,11 +17,11 @@ import pandas as pd
 from osgeo import gdal
 from tqdm import tqdm
 
-from bigearth import nomenclature
+from bigearth import labels as nomenclature
 from bigearth.errors import InputError
 from bigearth.lists import FLAGS, SPLIT_FILES, read_splits
 from bigearth.metadata import read_metadata
-from bigearth.sentinel2 import BANDS, GROUPS, SIZE
+from bigearth.patch import BANDS, GROUPS, SIZE
 
 gdal.UseExceptions()
 

@@ -1,8 +1,5 @@
 """Batches of patches from the cube: contiguous rows by shuffled block, native bytes, read ahead in the background."""
 
-import queue
-import threading
-
 import numpy as np
 
 # Rows read in one piece. The cube's rows are in random order already, so a block is a random sample; moving the blocks'
@@ -102,39 +99,3 @@ def _take(array, rows):
         batch[done : done + len(run)] = array[run[0] : run[-1] + 1]
         done += len(run)
     return batch
-
-
-def read_ahead(iterable, depth=3):
-    """Iterate in a background thread that stays up to ``depth`` items ahead; its exceptions are raised here."""
-    ready, closed, end = queue.Queue(depth), threading.Event(), object()
-
-    def put(item):
-        while not closed.is_set():
-            try:
-                return ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def read():
-        try:
-            for item in iterable:
-                put((item, None))
-                if closed.is_set():
-                    return
-            put((end, None))
-        except BaseException as error:  # whatever it is, the consumer must not wait for ever
-            put((end, error))
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            yield item
-    finally:
-        closed.set()
-        thread.join()

@@ -12,13 +12,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bigearth import nomenclature
+from bigearth import labels as nomenclature
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
+from bigearth.patch import BANDS, GROUPS, KEY, SIZE, SPLITS, SUPER
 
-SPLITS = ("train", "validation", "test")
 SPLIT_TYPE = h5py.enum_dtype({name: i for i, name in enumerate(SPLITS)}, basetype="u1")
-SUPER = "data_super"
+
 SMALL = ("classes", "patch", "split")  # datasets that are complete from the beginning
 UPSAMPLINGS = ("none", "bilinear", "dsen2")
 _SAMPLE = 500  # rows that give the statistics of a file that has none

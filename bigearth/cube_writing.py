@@ -6,7 +6,6 @@ unfinished one is never mistaken for it. Killed processes lose what they did not
 power may lose journaled rows, too: to wait for the disk after each unit made two ranks slower by a tenth. Begin anew.)
 """
 
-import fcntl
 import json
 import math
 import os
@@ -18,32 +17,11 @@ from itertools import pairwise
 import h5py
 import numpy as np
 
-from bigearth.cube import SUPER, checksum, layout, open_cube, partial
+from bigearth.cube import checksum, layout, open_cube, partial
 from bigearth.errors import InputError
-from bigearth.sentinel2 import GROUPS, KEY, SIZE
+from bigearth.patch import GROUPS, KEY, SIZE, SUPER
 
 FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
-
-
-@contextmanager
-def locked(folder):
-    """Hold the folder of an unfinished cube; InputError where another run holds it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # the kernel lets go of the lock when its holder dies, however it dies
-        stream = open(folder / "lock", "w")
-    except OSError as error:
-        raise InputError(f"cube {folder} cannot be written ({error.strerror}): give another path") from None
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"cube {folder} is being written by another run: wait for it, or end it") from None
-        except OSError as error:
-            raise InputError(
-                f"cube {folder}: its file system does not lock files ({error.strerror}): give a path on one that does"
-            ) from None
-        yield
 
 
 def progress(path):

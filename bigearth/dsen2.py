@@ -17,7 +17,7 @@ from osgeo import gdal
 
 from bigearth import superresolution, tiles
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS
+from bigearth.patch import BANDS, GROUPS
 
 SCALE = 2000  # digital numbers are divided by it before they enter a network
 WINDOW = {

@@ -13,11 +13,11 @@ import numpy as np
 from bigearth import dsen2
 from bigearth.archive import read_index, read_patch
 from bigearth.errors import InputError
-from bigearth.paths import resolve
-from bigearth.sentinel2 import GROUPS
+from bigearth.files import resolve
+from bigearth.mpi import communicator
+from bigearth.patch import GROUPS
 from bigearth.superresolution import reduce_resolution
 from bigearth.tiles import find_tiles, open_bands, read_window
-from bigearth.workers import communicator
 
 CROP = {20: 32, 60: 96}  # pixels of the truth per side, where the samples are as large
 

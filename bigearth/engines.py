@@ -18,8 +18,8 @@ import ipyparallel as ipp
 from bigearth import launchers, sites
 from bigearth import workers as members
 from bigearth.errors import InputError, Interrupted
+from bigearth.files import ROOT
 from bigearth.launchers import count
-from bigearth.paths import ROOT
 
 START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
 ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import batches, network, scores
-from bigearth.cube import SPLIT_TYPE, SPLITS
+from bigearth import background, batches, network, scores
+from bigearth.cube import SPLIT_TYPE
 from bigearth.errors import InputError
-from bigearth.sentinel2 import GROUPS
+from bigearth.patch import GROUPS, SPLITS
 
 
 def scorer(team, model, data, keys, batch_size):
@@ -31,7 +31,7 @@ def scorer(team, model, data, keys, batch_size):
 
     def score(rows):
         part = batches.share_of(rows, team.rank, team.size)
-        for (features, truth), count in batches.read_ahead(batches.evaluation_batches(data, keys, part, batch_size)):
+        for (features, truth), count in background.read_ahead(batches.evaluation_batches(data, keys, part, batch_size)):
             yield (truth[:count], *(result.numpy()[:count] for result in predict(features, truth)))
 
     return score

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from bigearth import provenance, run_state
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 from bigearth.run_state import fingerprint, finished, locked, partial
 
 TO_BE_CONTINUED = 75  # exit status (EX_TEMPFAIL) of a training that stopped at its checkpoint

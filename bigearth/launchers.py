@@ -13,7 +13,7 @@ import psutil
 
 from bigearth import sites
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 LAUNCHERS = ("mpi", "srun", "slurm", "horovodrun")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
-from bigearth.sentinel2 import PATCH_METRES
+from bigearth.patch import PATCH_METRES
 
 _NAME = re.compile(r"(S2[A-D]_MSIL2A_(\d{8})T.+_(T\d\d[A-Z]{3}))_(\d+)_(\d+)")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS
+from bigearth.patch import BANDS
 
 SPLITS = ("train", "validation", "test")
 ATTRIBUTES = {"run": str, "upsampling": str, "nomenclature": int, "miniature": bool, "epochs": int, "finished": bool}

@@ -19,19 +19,19 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
-from bigearth import cube_writing
+from bigearth import cube_writing, files
 from bigearth import tiles as cutting
 from bigearth.archive import read_index, read_patch
-from bigearth.batches import read_ahead
-from bigearth.cube import SUPER, UPSAMPLINGS, create, partial
+from bigearth.background import read_ahead
+from bigearth.cube import UPSAMPLINGS, create, partial
 from bigearth.distribution import longest_first, paper
 from bigearth.errors import InputError
-from bigearth.nomenclature import labels
-from bigearth.paths import resolve
+from bigearth.files import resolve
+from bigearth.labels import labels
+from bigearth.mpi import communicator
+from bigearth.patch import BANDS, GROUPS, KEY, SIZE, SUPER
 from bigearth.selection import select
-from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
 from bigearth.superresolution import bilinear
-from bigearth.workers import communicator
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
 _DISTRIBUTIONS = {"longest_first": longest_first, "paper": paper}
@@ -123,7 +123,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
     rows, record = select(index, **chosen)
     cuts = cutting.plan(resolve(tiles), rows) if tiles else []
     folder = partial(path)
-    stack.enter_context(cube_writing.locked(folder))
+    stack.enter_context(files.locked(folder))
     n = len(rows)
     identity = pd.util.hash_pandas_object(rows[["patch", "split", "folder"]], index=False).to_numpy()
     miniature = index.attrs["miniature"]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "horovod", "numpy", "h5py", "gdal", "ipyparallel", "papermill")
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from bigearth.cube import open_cube
 from bigearth.errors import InputError
-from bigearth.paths import resolve
-from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
+from bigearth.files import resolve
+from bigearth.patch import BANDS, GROUPS, KEY, SIZE
 
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS

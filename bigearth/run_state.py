@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from bigearth.errors import InputError
-from bigearth.paths import resolve
+from bigearth.files import resolve
 
 INPUTS = ("archive", "tiles", "exclude", "splits")  # parameters whose files a run reads and no run writes
 

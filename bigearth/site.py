@@ -11,7 +11,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from bigearth.paths import resolve
+from bigearth.files import resolve
 
 TEMPLATES = Path(__file__).parent / "data"
 GENERATOR = 'content="bigearth"'

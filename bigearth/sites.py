@@ -3,7 +3,7 @@
 import yaml
 
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 FOLDER = ROOT / "slurm" / "sites"
 # why a job waits that will never start: it asks for more than the partition gives, yet Slurm has accepted it

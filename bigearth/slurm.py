@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bigearth import execution, run_state, sites
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 TEMPLATE = ROOT / "slurm" / "job.sh.template"
 # a requeued job goes on with what its first start made anew

@@ -11,7 +11,7 @@ import yaml
 
 from bigearth import execution, sites, slurm
 from bigearth.errors import InputError
-from bigearth.paths import ROOT, resolve
+from bigearth.files import ROOT, resolve
 
 STUDY_KEYS = {"study": str, "defaults": dict, "runs": list}
 RUN_KEYS = {"notebook": str, "name": str, "parameters": dict, "resources": dict, "repeats": int, "after": list}

@@ -14,7 +14,7 @@ import numpy as np
 from osgeo import gdal
 
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, BANDS_10M, GROUPS, PATCH_METRES, RESOLUTION, SIZE
+from bigearth.patch import BANDS, BANDS_10M, GROUPS, PATCH_METRES, RESOLUTION, SIZE
 
 gdal.UseExceptions()
 

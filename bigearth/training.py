@@ -19,7 +19,18 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import batches, checkpoints, evaluation, network, optimization, paths, provenance, recipe, scores
+from bigearth import (
+    background,
+    batches,
+    checkpoints,
+    evaluation,
+    files,
+    network,
+    optimization,
+    provenance,
+    recipe,
+    scores,
+)
 from bigearth import team as workers
 from bigearth.cube import open_cube
 from bigearth.errors import InputError, Interrupted
@@ -86,7 +97,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     """
     parameters = json.loads(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in locals().items()}))
     began = time.time()
-    team, folder, cube = workers.join(), paths.resolve(workdir) / "runs" / run, paths.resolve(cube)
+    team, folder, cube = workers.join(), files.resolve(workdir) / "runs" / run, files.resolve(cube)
     say = _say if team.rank == 0 else lambda _: None
     plan = recipe.check_parameters(**parameters | {"cube": cube, "workers": team.size})
     parameters["workers"] = team.size
@@ -136,7 +147,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
             start = time.perf_counter()
             order = batches.epoch_order(rows, seed, epoch, repeats)[: plan["steps"] * plan["global_batch"]]
             source = batches.training_batches(data, keys, order, batch_size, team.rank, team.size)
-            source = batches.read_ahead(_on_device(source))
+            source = background.read_ahead(_on_device(source))
             loss, timings = _epoch(team, step, source, rates[epoch], seed, epoch, stop)
             trained = time.perf_counter()
             _average_batchnorm(team, model)

@@ -7,15 +7,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bigearth import nomenclature
+from bigearth import labels as nomenclature
 from bigearth.archive import JSON, archive_version, read_patch
-from bigearth.cube import SMALL, SPLITS, SUPER, checksum, layout, open_cube
+from bigearth.cube import SMALL, checksum, layout, open_cube
 from bigearth.cube_writing import measure, statistics
 from bigearth.errors import InputError
+from bigearth.files import resolve
 from bigearth.metadata import read_metadata
-from bigearth.paths import resolve
+from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
 from bigearth.preprocessing import datasets
-from bigearth.sentinel2 import BANDS, GROUPS, KEY
 
 _SAMPLE = 200  # rows compared with the archive
 

@@ -10,8 +10,8 @@ from bigearth import archive as archives
 from bigearth.errors import InputError
 from bigearth.lists import read_names, read_splits
 from bigearth.metadata import read_metadata, tile_corner
+from bigearth.patch import BANDS, GROUPS, SIZE
 from bigearth.selection import select
-from bigearth.sentinel2 import BANDS, GROUPS, SIZE
 from bigearth.synthetic.archive import write_archive
 
 

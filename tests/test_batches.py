@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bigearth import batches
+from bigearth import background, batches
 
 
 @pytest.fixture
@@ -72,14 +72,14 @@ def test_reading_ahead_keeps_order_and_raises_what_the_source_raises():
 
     seen = []
     with pytest.raises(OSError, match="disk gone"):
-        for item in batches.read_ahead(source()):
+        for item in background.read_ahead(source()):
             seen.append(item)
     assert seen == list(range(10))
 
 
 def test_reading_ahead_stops_when_nobody_listens():
     taken = []
-    ahead = batches.read_ahead((taken.append(i) for i in range(1000)), depth=2)
+    ahead = background.read_ahead((taken.append(i) for i in range(1000)), depth=2)
     next(ahead)
     ahead.close()
     assert len(taken) < 10

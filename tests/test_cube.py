@@ -9,8 +9,8 @@ from bigearth import __main__ as commands
 from bigearth.cube import checksum, open_cube, partial
 from bigearth.cube_writing import progress
 from bigearth.errors import InputError
-from bigearth.nomenclature import LABELS_43
-from bigearth.sentinel2 import BANDS, KEY
+from bigearth.labels import LABELS_43
+from bigearth.patch import BANDS, KEY
 from bigearth.verification import check
 
 

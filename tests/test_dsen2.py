@@ -12,13 +12,13 @@ import keras
 import numpy as np
 import pytest
 from osgeo import gdal
-from test_tiles import pixels, write_product
 
 from bigearth import dsen2, dsen2_training
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS
+from bigearth.patch import BANDS, GROUPS
 from bigearth.superresolution import bilinear, reduce_resolution
 from bigearth.tiles import find_tiles
+from tests.test_tiles import pixels, write_product
 
 
 def small(seed=0):

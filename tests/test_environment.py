@@ -7,7 +7,7 @@ import tomllib
 
 import yaml
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 SHARED = {"keras", "horovod", "numpy", "h5py", "ipyparallel", "papermill", "mpi4py", "tensorflow"}
 

@@ -4,7 +4,7 @@ import pytest
 
 from bigearth import network, recipe
 from bigearth.cube import open_cube
-from bigearth.sentinel2 import BANDS
+from bigearth.patch import BANDS
 
 MEAN, STD = (
     {band: 1000.0 + 100 * i for i, band in enumerate(BANDS)},

@@ -10,7 +10,7 @@ import papermill
 import pytest
 import yaml
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # found before any other module in the kernel's environment: whoever imports one of these is told so

@@ -6,7 +6,7 @@ import pytest
 
 from bigearth import recipe, study
 from bigearth.__main__ import main
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 STUDIES = sorted((ROOT / "papermill_runs").glob("*.yaml"))
 

@@ -12,14 +12,14 @@ import h5py
 import numpy as np
 import pytest
 
-from bigearth import cube_writing, preprocessing
+from bigearth import cube_writing, files, preprocessing
 from bigearth.archive import read_index, read_patch
 from bigearth.cube import open_cube, partial
 from bigearth.errors import InputError
-from bigearth.nomenclature import binarise
+from bigearth.labels import binarise
+from bigearth.patch import BANDS, GROUPS, KEY
 from bigearth.preprocessing import write_cube
 from bigearth.selection import select
-from bigearth.sentinel2 import BANDS, GROUPS, KEY
 from bigearth.superresolution import bilinear
 from bigearth.synthetic.archive import write_archive
 from bigearth.synthetic.products import write_products
@@ -272,7 +272,7 @@ def test_two_runs_of_one_cube(tiny_archive, tmp_path, monkeypatch):
     cube = stop_after(20, tiny_archive, tmp_path, monkeypatch, KeyboardInterrupt())
     before = sorted(file.name for file in partial(cube).iterdir())
     with (
-        cube_writing.locked(partial(cube)),
+        files.locked(partial(cube)),
         pytest.raises(InputError, match="being written by another run"),
     ):
         write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)

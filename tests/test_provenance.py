@@ -2,7 +2,7 @@ import json
 import time
 
 from bigearth import provenance
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 
 def test_record_holds_what_a_reader_needs(tmp_path):

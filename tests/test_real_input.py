@@ -9,10 +9,10 @@ import pytest
 from osgeo import gdal
 
 from bigearth.cube import open_cube
-from bigearth.nomenclature import LABELS_19, LABELS_43
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
+from bigearth.labels import LABELS_19, LABELS_43
+from bigearth.patch import GROUPS, KEY
 from bigearth.preprocessing import write_cube
-from bigearth.sentinel2 import GROUPS, KEY
 from bigearth.verification import check
 
 

@@ -8,7 +8,7 @@ import pytest
 from bigearth import recipe
 from bigearth.cube import open_cube
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 
 def test_learning_rate_is_the_papers():

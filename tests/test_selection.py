@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bigearth import nomenclature
+from bigearth import labels
 from bigearth.errors import InputError
 from bigearth.lists import read_names, read_splits
 from bigearth.metadata import read_metadata
@@ -132,7 +132,7 @@ def test_official_lists(real_data):
     assert record["patches"] - record["excluded"] == 519_339
     assert record["rows"] == 519_284 and record["without_label"] == 55 and record["without_split"] == 0
     assert (record["train"], record["validation"], record["test"]) == (269_695, 123_723, 125_866)
-    assert nomenclature.binarise(rows.labels.tolist(), nomenclature.LABELS_19).sum() == 2 * len(rows)
+    assert labels.binarise(rows.labels.tolist(), labels.LABELS_19).sum() == 2 * len(rows)
 
 
 def test_real_metadata_of_v2(real_data):

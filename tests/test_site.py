@@ -12,7 +12,7 @@ from nbformat import v4, write
 from PIL import Image
 
 from bigearth import site
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 BROWSER = ["--no-sandbox", "--headless=new", "--disable-background-networking", "--allow-file-access-from-files"]

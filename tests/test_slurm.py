@@ -12,7 +12,7 @@ import yaml
 from bigearth import sites, slurm
 from bigearth.__main__ import main
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 from bigearth.study import load
 
 PARAMETERS = "workers = 1  # ranks\nlauncher = 'mpi'  # starts them\nrun = 'x'  # name"

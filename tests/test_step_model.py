@@ -6,7 +6,7 @@ import pytest
 
 from bigearth import planner, simulation, step_model
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 
 def test_every_figure_has_a_source_and_every_machine_is_complete():

@@ -15,7 +15,7 @@ import yaml
 from bigearth import execution, run_state, slurm, study
 from bigearth.__main__ import main
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 WRITE = """
 from pathlib import Path

@@ -14,8 +14,8 @@ import pytest
 from osgeo import gdal
 
 from bigearth.errors import InputError
-from bigearth.nomenclature import CLC_CODE, LABELS_43, to_19
-from bigearth.sentinel2 import BANDS, RESOLUTION, SIZE
+from bigearth.labels import CLC_CODE, LABELS_43, to_19
+from bigearth.patch import BANDS, RESOLUTION, SIZE
 from bigearth.synthetic import archive as writer
 from bigearth.synthetic import rendering
 from bigearth.synthetic.archive import V2_COLUMNS, metadata, miniature, write_archive, write_tif

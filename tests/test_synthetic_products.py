@@ -7,7 +7,7 @@ import pytest
 from osgeo import gdal
 
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS, RESOLUTION
+from bigearth.patch import BANDS, GROUPS, RESOLUTION
 from bigearth.synthetic.archive import write_archive
 from bigearth.synthetic.products import OFFSET, write_products
 

@@ -10,7 +10,7 @@ from osgeo import gdal, gdal_array, osr
 
 from bigearth.archive import read_index, read_patch
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS, RESOLUTION
+from bigearth.patch import BANDS, GROUPS, RESOLUTION
 from bigearth.synthetic.products import write_products
 from bigearth.tiles import find_tiles, plan, radiometry, read_cut, read_tile_patches
 

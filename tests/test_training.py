@@ -15,7 +15,7 @@ import pytest
 from bigearth import checkpoints, recipe, training
 from bigearth.cube import open_cube
 from bigearth.errors import InputError
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 from bigearth.predictions import read_predictions
 
 TINY = {"width": 4, "blocks": (1, 1), "epochs": 3, "batch_size": 4, "warmup": 1, "deterministic": True}

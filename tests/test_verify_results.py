@@ -1,7 +1,8 @@
 """The comparison of committed and fresh tables must be able to say no."""
 
 import pytest
-from verify_results import compare
+
+from tests.verify_results import compare
 
 HISTORY = "epoch,val_f1,seconds\n1,{f1},{seconds}\n"
 

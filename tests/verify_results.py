@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 TOLERANCE = {  # first match counts
     r"01_exploration/.*": 1e-6,

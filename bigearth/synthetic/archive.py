@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from osgeo import gdal, osr
 
 from bigearth.errors import InputError
-from bigearth.nomenclature import CLC_CODE, LABELS_43, to_19
-from bigearth.sentinel2 import BANDS, PATCH_METRES, RESOLUTION, SIZE
+from bigearth.labels import CLC_CODE, LABELS_43, to_19
+from bigearth.patch import BANDS, PATCH_METRES, RESOLUTION, SIZE
 from bigearth.synthetic.scenes import scenes
 
 gdal.UseExceptions()

@@ -10,7 +10,7 @@ from scipy import fft, ndimage
 from scipy.spatial import cKDTree
 from skimage.graph import route_through_array
 
-from bigearth.nomenclature import CLC_CODE
+from bigearth.labels import CLC_CODE
 from bigearth.synthetic.recipes import PLACES
 
 CODE = np.array(list(CLC_CODE.values()), np.uint16)

@@ -8,7 +8,7 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from bigearth.errors import InputError
-from bigearth.sentinel2 import BANDS, GROUPS, QUANTIFICATION, RESOLUTION
+from bigearth.patch import BANDS, GROUPS, QUANTIFICATION, RESOLUTION
 from bigearth.synthetic.archive import MARKER, spatial_reference
 from bigearth.synthetic.scenes import scenes
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtr
 
-from bigearth.sentinel2 import BANDS, QUANTIFICATION, RESOLUTION, WAVELENGTH
+from bigearth.patch import BANDS, QUANTIFICATION, RESOLUTION, WAVELENGTH
 from bigearth.synthetic.landscape import CODE, fractal
 from bigearth.synthetic.spectra import HERBS, LEAVES, MATERIAL, MIXTURES, REFLECTANCE
 

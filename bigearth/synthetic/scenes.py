@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigearth.nomenclature import LABELS_43
-from bigearth.sentinel2 import SIZE
+from bigearth.labels import LABELS_43
+from bigearth.patch import SIZE
 from bigearth.synthetic.landscape import draw
 from bigearth.synthetic.recipes import TILES, Tile
 from bigearth.synthetic.rendering import render

@@ -28,7 +28,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from bigearth import augmentation, network, recipe  # noqa: E402
-from bigearth.sentinel2 import BANDS  # noqa: E402
+from bigearth.patch import BANDS  # noqa: E402
 
 
 class Augmented(keras.Model):

@@ -16,12 +16,12 @@ import rasterio
 import safetensors.numpy
 import tensorflow as tf
 
-from bigearth import batches
+from bigearth import background, batches
 from bigearth.archive import read_patch
 from bigearth.cube import open_cube
-from bigearth.paths import ROOT, resolve
+from bigearth.files import ROOT, resolve
+from bigearth.patch import GROUPS, KEY, SIZE
 from bigearth.preprocessing import write_cube
-from bigearth.sentinel2 import GROUPS, KEY, SIZE
 from bigearth.synthetic.archive import miniature
 
 BATCH = 64
@@ -123,7 +123,7 @@ def main():
         loaders = {
             "np.memmap, in order": lambda: memmap_loop(cube, rows),
             "cube, shuffled batches": lambda: shuffled(cube, rows),
-            "cube, shuffled, read ahead": lambda: batches.read_ahead(shuffled(cube, rows)),
+            "cube, shuffled, read ahead": lambda: background.read_ahead(shuffled(cube, rows)),
             "LMDB of safetensors, shuffled": lambda: read_lmdb(database, rows),
             "TFRecord by tf.data, shuffled": lambda: read_tfrecord(records),
             "GeoTIFF by GDAL": lambda: geotiff_gdal(folders),

@@ -17,11 +17,11 @@ from osgeo import gdal
 from bigearth import cube_writing, preprocessing
 from bigearth.archive import read_index
 from bigearth.cube import create
-from bigearth.nomenclature import LABELS_43
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
+from bigearth.labels import LABELS_43
+from bigearth.patch import BANDS
 from bigearth.preprocessing import SLAB, write_cube
 from bigearth.selection import select
-from bigearth.sentinel2 import BANDS
 from bigearth.synthetic.archive import write_archive
 
 PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth import engines, step_model
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 
 def rounds(width, blocks, batch, steps, count):
@@ -30,7 +30,7 @@ def rounds(width, blocks, batch, steps, count):
     from mpi4py import MPI
 
     from bigearth import network, optimization, team, training_step
-    from bigearth.sentinel2 import BANDS, GROUPS, KEY, SIZE
+    from bigearth.patch import BANDS, GROUPS, KEY, SIZE
 
     together, alone = team.join(), team.Team()
     mpi = MPI.COMM_WORLD

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth import scores
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 PATCHES, CLASSES, SAMPLES = 125_000, 43, 1000
 

@@ -21,8 +21,8 @@ import pandas as pd
 from osgeo import gdal
 
 from bigearth import dsen2, dsen2_training
-from bigearth.paths import ROOT
-from bigearth.sentinel2 import BANDS_20M, GROUPS
+from bigearth.files import ROOT
+from bigearth.patch import BANDS_20M, GROUPS
 from bigearth.superresolution import bilinear, quality, reduce_resolution
 
 OFFSET = 1000  # the scene is of processing baseline 04.00

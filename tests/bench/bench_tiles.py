@@ -18,8 +18,8 @@ import pandas as pd
 from osgeo import gdal, gdal_array, osr
 
 from bigearth import tiles
-from bigearth.paths import ROOT
-from bigearth.sentinel2 import BANDS, GROUPS, PATCH_METRES
+from bigearth.files import ROOT
+from bigearth.patch import BANDS, GROUPS, PATCH_METRES
 
 gdal.UseExceptions()
 KEY = "20170613T101031", "T33UUP"

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import batches, network, optimization, recipe
+from bigearth import background, batches, network, optimization, recipe
 from bigearth import team as workers
 from bigearth.cube import open_cube
-from bigearth.paths import ROOT, resolve
+from bigearth.files import ROOT, resolve
+from bigearth.patch import BANDS, SIZE
 from bigearth.preprocessing import write_cube
-from bigearth.sentinel2 import BANDS, SIZE
 from bigearth.synthetic.archive import miniature
 from bigearth.training_step import compile_step
 
@@ -63,7 +63,7 @@ def timed(function):
 def against_repeated_batch(arguments):
     """Seconds of a step with input from the cube over seconds on one batch in memory."""
     trainer = Trainer(arguments)
-    source = batches.read_ahead(trainer.batches())
+    source = background.read_ahead(trainer.batches())
     features, truth = next(source)
     memory = {key: tf.constant(x) for key, x in features.items()}, tf.constant(truth)
     trainer.step(*memory)

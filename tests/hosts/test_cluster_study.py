@@ -9,9 +9,9 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from studies import training
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
+from tests.hosts.studies import training
 
 
 def test_slurm_equals_local(study, slurm, tiny_archive):

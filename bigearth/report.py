@@ -12,7 +12,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from PIL import Image
 
-from bigearth.sentinel2 import BANDS_10M
+from bigearth.patch import BANDS_10M
 
 # Okabe and Ito's palette: told apart with any kind of colour vision, and by lightness in grey. One colour per model.
 MODEL_COLOURS = {

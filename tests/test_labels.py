@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bigearth.errors import InputError
-from bigearth.nomenclature import CLC_CODE, COLOURS, LABELS_19, LABELS_43, TO_19, binarise, labels, to_19
+from bigearth.labels import CLC_CODE, COLOURS, LABELS_19, LABELS_43, TO_19, binarise, labels, to_19
 
 
 def test_codes_follow_corine_and_every_label_has_a_colour():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 NETWORK = {"width": 8, "blocks": [1, 1, 1, 1], "warmup": 1, "milestones": [1.0], "deterministic": True}
 START = 500  # s that a job may take to train: a tenth of that on an idle machine

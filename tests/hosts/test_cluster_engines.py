@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 HERE = Path(__file__).parent
 TWO_NODES = ("salloc", "-N2", "-n4")

@@ -6,7 +6,7 @@ import nbformat
 import pandas as pd
 import yaml
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
 
 
 def accept(slurm, folder, **resources):

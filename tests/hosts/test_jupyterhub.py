@@ -14,11 +14,11 @@ import psutil
 import pytest
 import requests
 import websocket
-from mini_slurm import free_ports
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from bigearth.paths import ROOT
+from bigearth.files import ROOT
+from tests.hosts.mini_slurm import free_ports
 
 NOTEBOOK = ROOT / "notebooks/01_exploration.ipynb"
 

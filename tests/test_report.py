@@ -8,23 +8,23 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bigearth import figures
+from bigearth import report
 
 
 @pytest.fixture
 def shown(monkeypatch):
     """What a notebook would display, one (data, metadata) each."""
     outputs = []
-    monkeypatch.setattr(figures, "display", lambda data, raw, metadata: outputs.append((data, metadata)))
+    monkeypatch.setattr(report, "display", lambda data, raw, metadata: outputs.append((data, metadata)))
     return outputs
 
 
 def test_show_keeps_figure_data_and_description(tmp_path, shown):
-    figures.style()
+    report.style()
     fig, axis = plt.subplots()
     axis.plot([1, 2], [3, 4])
     data = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
-    figures.show(fig, tmp_path / "04_classification", "line", data, "A line that rises.")
+    report.show(fig, tmp_path / "04_classification", "line", data, "A line that rises.")
     assert not plt.get_fignums()  # closed
     assert pd.read_csv(tmp_path / "04_classification/line.csv").equals(data)
     data, metadata = shown[0]
@@ -40,24 +40,24 @@ def test_same_figure_same_bytes(tmp_path, shown):
     for name in ("a", "b"):
         fig, axis = plt.subplots()
         axis.imshow(np.arange(12).reshape(3, 4))
-        figures.show(fig, tmp_path, name)
+        report.show(fig, tmp_path, name)
     assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
     assert base64.b64encode(shown[0][0]["image/png"])
 
 
 def test_table_escapes_rounds_and_marks_gaps(tmp_path, shown):
     data = pd.DataFrame({"label": ["a<b", None], "value": [1234.5678, np.nan], "n": [1, 2]})
-    figures.table(data, tmp_path / "stem", "table")
+    report.table(data, tmp_path / "stem", "table")
     html = shown[0][0]["text/html"]
     assert "a&lt;b" in html and "1,234.568" in html and html.count("–") == 2 and "<td>2</td>" in html
     assert pd.read_csv(tmp_path / "stem/table.csv").value[0] == 1234.5678  # the file keeps all digits
 
 
 def test_one_colour_per_model():
-    assert figures.colour("rgb") == figures.colour("rgb-s2") == figures.MODEL_COLOURS["rgb"]
-    assert figures.colour("multispectral, dsen2") != figures.colour("multispectral")
-    assert figures.colour("B02 B03") == figures.colour("B02 B03") and figures.colour("B02 B03") in figures.OTHERS
-    everyone = [*figures.MODEL_COLOURS.values(), *figures.OTHERS]
+    assert report.colour("rgb") == report.colour("rgb-s2") == report.MODEL_COLOURS["rgb"]
+    assert report.colour("multispectral, dsen2") != report.colour("multispectral")
+    assert report.colour("B02 B03") == report.colour("B02 B03") and report.colour("B02 B03") in report.OTHERS
+    everyone = [*report.MODEL_COLOURS.values(), *report.OTHERS]
     assert len(set(everyone)) == len(everyone)
 
 
@@ -71,7 +71,7 @@ def test_colours_differ_for_colour_blind_readers():
             [-0.003882, -0.048116, 1.051998],
         ],
     }
-    models = [figures.MODEL_COLOURS[name] for name in ("rgb", "multispectral", "multiresolution")]
+    models = [report.MODEL_COLOURS[name] for name in ("rgb", "multispectral", "multiresolution")]
     rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in models])
     for matrix in seen_by.values():
         seen = np.clip((rgb**2.2) @ np.array(matrix).T, 0, 1) ** (1 / 2.2)
@@ -84,14 +84,14 @@ def test_composite_picks_its_bands_and_stretches_all_alike():
     tens = np.zeros((120, 120, 4), np.uint16)
     tens[..., 2] = 3000  # B04, red
     tens[:60, :, 3] = 10_000  # B08
-    true, false = figures.composite(tens), figures.composite(tens, figures.FALSE_COLOUR)
+    true, false = report.composite(tens), report.composite(tens, report.FALSE_COLOUR)
     assert (true == [1, 0, 0]).all()
     assert (false[:60] == [1, 1, 0]).all() and (false[60:] == [0, 1, 0]).all()
 
 
 def test_gallery_shows_pixels_unmixed(tmp_path, shown):
     image = np.random.default_rng(0).choice([0.0, 1.0], (120, 120, 1)).repeat(3, axis=2)
-    figures.show(figures.gallery([image] * 3, ["a very long title " * 20, "b", "c"], columns=2), tmp_path, "gallery")
+    report.show(report.gallery([image] * 3, ["a very long title " * 20, "b", "c"], columns=2), tmp_path, "gallery")
     pixels = np.asarray(Image.open(tmp_path / "gallery.png").convert("L")).astype(int)
     block = pixels[100:200, 100:200]
     assert set(np.unique(block)) == {0, 255}  # no grey between black and white: whole pixels of the image
@@ -99,11 +99,11 @@ def test_gallery_shows_pixels_unmixed(tmp_path, shown):
 
 def test_matrix_hides_its_diagonal():
     fig, axis = plt.subplots()
-    values = figures.matrix(axis, pd.DataFrame(np.eye(3) + 0.25, list("abc"), list("abc")), "share")
+    values = report.matrix(axis, pd.DataFrame(np.eye(3) + 0.25, list("abc"), list("abc")), "share")
     plt.close(fig)
     assert np.isnan(np.diag(values)).all() and values.max().max() == 0.25
 
 
 def test_summary(tmp_path):
-    figures.summary(tmp_path, {"data": "miniature", "patches": 3, "F1": 0.75349})
+    report.summary(tmp_path, {"data": "miniature", "patches": 3, "F1": 0.75349})
     assert (tmp_path / "summary.csv").read_text() == "what,value\ndata,miniature\npatches,3\nF1,0.753\n"

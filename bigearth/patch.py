@@ -29,3 +29,7 @@ SIZE = {metres: PATCH_METRES // metres for metres in GROUPS}
 KEY = {metres: f"data_{metres}m" for metres in GROUPS}
 # Digital number of reflectance 1.
 QUANTIFICATION = 10000
+
+SPLITS = ("train", "validation", "test")
+
+SUPER = "data_super"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """A small but real Slurm on one machine: a controller and several virtual nodes, without systemd and without root.
 
-``python tests/cluster/mini_slurm.py FOLDER`` brings one up, prints the line that points a shell to it, and takes it
+``python tests/hosts/mini_slurm.py FOLDER`` brings one up, prints the line that points a shell to it, and takes it
 down on Ctrl-C. The tests use the same class through the fixture ``slurm``.
 
 The virtual nodes share one host name, /dev/shm and one set of cores, so mistakes in host names, in the controller's

@@ -4,13 +4,14 @@ import os
 import shutil
 
 import pytest
-from mini_slurm import MiniSlurm, why_not
-from studies import Study, training
+
+from tests.hosts.mini_slurm import MiniSlurm, why_not
+from tests.hosts.studies import Study, training
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if "/cluster/" in str(item.path):
+        if "/hosts/" in str(item.path):
             item.add_marker(pytest.mark.timeout(1500))  # jobs wait for each other, and for a busy machine
 
 

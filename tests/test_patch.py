@@ -1,6 +1,6 @@
 """The bands: twelve, in wavelength order, grouped by resolution."""
 
-from bigearth.sentinel2 import BANDS, GROUPS, KEY, RESOLUTION, SIZE, WAVELENGTH
+from bigearth.patch import BANDS, GROUPS, KEY, RESOLUTION, SIZE, WAVELENGTH
 
 
 def test_every_band_has_one_group_and_the_order_is_by_wavelength():

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 
-from studies import START, same, training
+from tests.hosts.studies import START, same, training
 
 
 def test_time_limit_is_survived(unbroken, study, slurm):
