@@ -1,29 +1,8 @@
 """Which rank cuts the patches of which tile."""
 
 import heapq
-from importlib.resources import files
 
 import numpy as np
-import pandas as pd
-
-
-def products():
-    """The 125 Sentinel-2 products behind BigEarthNet v1.0.
-
-    Returns
-    -------
-    DataFrame [product, id, patches]
-        Name of the L1C product, its id in the Copernicus Data Space, and how many of the 590,326 patches it holds.
-
-    Notes
-    -----
-    The counts come from the official lists. A patch's name carries mission, time and position in the tile, but no tile.
-    335,211 names belong to the only product of their datatake, 209,002 more stand with their tile in the metadata of
-    v2.0. Where several tiles of one datatake have a patch at the same position, the archive shifted the time of all but
-    the first by some seconds, so that a position has as many names as tiles: 45,365 follow from this and from where the
-    same tile has patches on other dates. The last 748 went to the tile with the nearest known patch.
-    """
-    return pd.read_csv(files("bigearth") / "data" / "products.csv")
 
 
 def paper(counts, ranks):

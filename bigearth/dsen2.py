@@ -15,7 +15,8 @@ import pooch
 from keras import layers
 from osgeo import gdal
 
-from bigearth import superresolution, tiles
+from bigearth import superresolution
+from bigearth.archive import windows
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, GROUPS
 
@@ -189,7 +190,7 @@ def super_resolve_tile(tile, models, path):
     path : Path or str
         GeoTIFF to write: the twelve bands in wavelength order, uint16, radiometric offset removed.
     """
-    datasets = tiles.open_bands(tile)
+    datasets = windows.open_bands(tile)
     first = datasets[10][0]
     width, height = first.RasterXSize, first.RasterYSize
     path = Path(path)
@@ -201,7 +202,7 @@ def super_resolve_tile(tile, models, path):
 
     for row in range(0, height, 120):
         lines = min(120, height - row)
-        _write(out, GROUPS[10], tiles.read_window(tile, datasets, 10, 0, row, width, lines), 0, row)
+        _write(out, GROUPS[10], windows.read_window(tile, datasets, 10, 0, row, width, lines), 0, row)
     for metres, model in models.items():
         window, border = WINDOW[metres]
         inner = window - 2 * border
@@ -236,7 +237,7 @@ def _context(tile, datasets, metres, column, row, inner, border):
     start = np.array([column - border, row - border]) // scale
     end = np.array([column + inner + border, row + inner + border]) // scale
     low, high = np.maximum(start, 0), np.minimum(end, [raster.RasterXSize, raster.RasterYSize])
-    array = tiles.read_window(tile, datasets, metres, *low.tolist(), *(high - low).tolist())
+    array = windows.read_window(tile, datasets, metres, *low.tolist(), *(high - low).tolist())
     (left, top), (right, bottom) = low - start, end - high
     return _mirror(array[None], (top, bottom, left, right))[0]
 

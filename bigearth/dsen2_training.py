@@ -11,13 +11,15 @@ import keras
 import numpy as np
 
 from bigearth import dsen2
-from bigearth.archive import read_index, read_patch
+from bigearth.archive.index import read_index
+from bigearth.archive.pixels import read_patch
+from bigearth.archive.products import find_tiles
+from bigearth.archive.windows import open_bands, read_window
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.mpi import communicator
 from bigearth.patch import GROUPS
 from bigearth.superresolution import reduce_resolution
-from bigearth.tiles import find_tiles, open_bands, read_window
 
 CROP = {20: 32, 60: 96}  # pixels of the truth per side, where the samples are as large
 

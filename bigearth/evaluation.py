@@ -115,7 +115,7 @@ def predict_patches(run, patches, batch_size=64):
     InputError
         The run is not finished, there is no patch, or the network wants bands that DSen2 made.
     """
-    from bigearth.archive import read_patch  # these need GDAL, training itself does not
+    from bigearth.archive.pixels import read_patch  # these need GDAL, training itself does not
     from bigearth.preprocessing import datasets
 
     model, score, images = load_model(run), [], []

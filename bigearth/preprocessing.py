@@ -20,8 +20,9 @@ import pandas as pd
 from osgeo import gdal
 
 from bigearth import cube_writing, files
-from bigearth import tiles as cutting
-from bigearth.archive import read_index, read_patch
+from bigearth.archive import windows
+from bigearth.archive.index import read_index
+from bigearth.archive.pixels import read_patch
 from bigearth.background import read_ahead
 from bigearth.cube import UPSAMPLINGS, create, partial
 from bigearth.distribution import longest_first, paper
@@ -121,7 +122,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
     networks = _networks(upsampling, weights) or {}
     index = read_index(archive, workdir, pixels=not tiles)
     rows, record = select(index, **chosen)
-    cuts = cutting.plan(resolve(tiles), rows) if tiles else []
+    cuts = windows.plan(resolve(tiles), rows) if tiles else []
     folder = partial(path)
     stack.enter_context(files.locked(folder))
     n = len(rows)
@@ -137,7 +138,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
         attributes["weights"] = json.dumps({metres: _fingerprint(network) for metres, network in networks.items()})
     if tiles:
         attributes["source"] = f"Sentinel-2 L2A products, patches of {attributes['source']}"
-        attributes["radiometry"] = json.dumps(cutting.radiometry(cuts))
+        attributes["radiometry"] = json.dumps(windows.radiometry(cuts))
     plan = {
         "rows": n,
         "training": record["train"],
@@ -199,7 +200,7 @@ def _share_of_tiles(plan, rank, size):
         units = [f"{cut.tile.granule.name}-{first}" for first in range(0, len(cut.rows), plan["slab"])]
         done = next((k for k, unit in enumerate(units) if unit not in plan["finished"]), len(units))
         first = done * plan["slab"]
-        patches = cutting.read_cut(replace(cut, rows=cut.rows[first:], corners=cut.corners[first:]))
+        patches = windows.read_cut(replace(cut, rows=cut.rows[first:], corners=cut.corners[first:]))
         for unit in units[done:]:
             rows, cut_out = zip(*islice(patches, plan["slab"]), strict=True)
             yield unit, np.array(rows), {metres: np.stack([patch[metres] for patch in cut_out]) for metres in GROUPS}

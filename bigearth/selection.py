@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from bigearth import labels as names
+from bigearth.archive.lists import read_names, read_splits
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.lists import read_names, read_splits
 from bigearth.patch import SPLITS
 
 CUTS = 0.6, 0.8  # of a random split: training below the first, test above the second

@@ -8,12 +8,13 @@ import h5py
 import numpy as np
 
 from bigearth import labels as nomenclature
-from bigearth.archive import JSON, archive_version, read_patch
+from bigearth.archive.index import JSON, archive_version
+from bigearth.archive.metadata_v2 import read_metadata
+from bigearth.archive.pixels import read_patch
 from bigearth.cube import SMALL, checksum, layout, open_cube
 from bigearth.cube_writing import measure, statistics
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.metadata import read_metadata
 from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
 from bigearth.preprocessing import datasets
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bigearth.distribution import loads, longest_first, paper, products
+from bigearth.archive.products import products
+from bigearth.distribution import loads, longest_first, paper
 
 
 def test_rounds_after_the_first_are_reversed_as_printed():

@@ -14,11 +14,11 @@ import pytest
 from osgeo import gdal
 
 from bigearth import dsen2, dsen2_training
+from bigearth.archive.products import find_tiles
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, GROUPS
 from bigearth.superresolution import bilinear, reduce_resolution
-from bigearth.tiles import find_tiles
-from tests.test_tiles import pixels, write_product
+from tests.archive.test_windows import pixels, write_product
 
 
 def small(seed=0):

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from bigearth import cube_writing, files, preprocessing
-from bigearth.archive import read_index, read_patch
+from bigearth.archive.index import read_index
+from bigearth.archive.pixels import read_patch
+from bigearth.archive.windows import read_cut
 from bigearth.cube import open_cube, partial
 from bigearth.errors import InputError
 from bigearth.labels import binarise
@@ -23,7 +25,6 @@ from bigearth.selection import select
 from bigearth.superresolution import bilinear
 from bigearth.synthetic.archive import write_archive
 from bigearth.synthetic.products import write_products
-from bigearth.tiles import read_cut
 
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.
 PROGRAM = """

@@ -2,9 +2,9 @@ import pandas as pd
 import pytest
 
 from bigearth import labels
+from bigearth.archive.lists import read_names, read_splits
+from bigearth.archive.metadata_v2 import read_metadata
 from bigearth.errors import InputError
-from bigearth.lists import read_names, read_splits
-from bigearth.metadata import read_metadata
 from bigearth.selection import select
 
 

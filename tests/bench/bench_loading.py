@@ -17,7 +17,7 @@ import safetensors.numpy
 import tensorflow as tf
 
 from bigearth import background, batches
-from bigearth.archive import read_patch
+from bigearth.archive.pixels import read_patch
 from bigearth.cube import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.patch import GROUPS, KEY, SIZE

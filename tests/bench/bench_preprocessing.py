@@ -15,7 +15,7 @@ import pandas as pd
 from osgeo import gdal
 
 from bigearth import cube_writing, preprocessing
-from bigearth.archive import read_index
+from bigearth.archive.index import read_index
 from bigearth.cube import create
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_43

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal, gdal_array, osr
 
-from bigearth import tiles
+from bigearth.archive import products
+from bigearth.archive import windows as windows_module
 from bigearth.files import ROOT
 from bigearth.patch import BANDS, GROUPS, PATCH_METRES
 
@@ -53,9 +54,9 @@ def corners(size):
 def windows(paths, size):
     """The tile route's way."""
     datasets = {10: [gdal.Open(str(path)) for path in paths]}
-    gdal.SetCacheMax(sum(tiles.cache_bytes(dataset, 120) for dataset in datasets[10]))
-    tile = tiles.Tile("", "", dict.fromkeys(BANDS, 0), None)
-    return sum(int(patch[10][0, 0, 0]) for patch in tiles.windows(tile, datasets, corners(size)))
+    gdal.SetCacheMax(sum(windows_module.cache_bytes(dataset, 120) for dataset in datasets[10]))
+    tile = products.Tile("", "", dict.fromkeys(BANDS, 0), None)
+    return sum(int(patch[10][0, 0, 0]) for patch in windows_module.windows(tile, datasets, corners(size)))
 
 
 def strips(paths, size):
@@ -109,7 +110,7 @@ def cut_rows(folder, rows, columns):
         columns=["patch", "x", "y"],
     ).assign(epsg=EPSG, tile_source=source)
     start = time.perf_counter()
-    n = sum(1 for _ in tiles.read_tile_patches(folder, table))
+    n = sum(1 for _ in windows_module.read_tile_patches(folder, table))
     # not getrusage: its peak begins with that of the parent
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 2**20
     print(n / (time.perf_counter() - start), peak)

@@ -1,6 +1,6 @@
-"""Getting a BigEarthNet archive: ``python -m bigearth.acquire v2 <folder>`` downloads, verifies and unpacks it.
+"""Get a BigEarthNet archive: ``python -m bigearth.archive.download v2 <folder>`` downloads, verifies and unpacks it.
 
-Called again, it goes on where it stopped. Addresses and checksums stand in ``data/downloads.csv``.
+Called again, it goes on where it stopped. Addresses and checksums stand in ``downloads.csv``.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _FILTER = (
 
 def downloads():
     """The files of the archives: DataFrame [version, file, md5, url]."""
-    return pd.read_csv(files("bigearth") / "data" / "downloads.csv")
+    return pd.read_csv(files("bigearth.archive") / "downloads.csv")
 
 
 def acquire(version, folder, table=None):
@@ -152,7 +152,7 @@ def _check(member, path):
 
 def main(arguments=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bigearth.acquire", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bigearth.archive.download", description=__doc__)
     parser.add_argument("version", choices=sorted(downloads().version.unique()))
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import zstandard
 
-from bigearth import acquire
+from bigearth.archive import download
 from bigearth.errors import InputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -56,9 +56,9 @@ def server():
 
 
 def test_a_file_is_downloaded_once(server, tmp_path):
-    path = acquire.download(server.url + "/file", tmp_path / "x" / "file", MD5)
+    path = download.download(server.url + "/file", tmp_path / "x" / "file", MD5)
     assert path.read_bytes() == CONTENT
-    acquire.download(server.url + "/file", path, MD5)
+    download.download(server.url + "/file", path, MD5)
     assert len(server.requests) == 1
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
@@ -66,33 +66,33 @@ def test_a_file_is_downloaded_once(server, tmp_path):
 def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
     server.cut = 1_700_000
     with pytest.raises(InputError, match="goes on where it stopped"):
-        acquire.download(server.url + "/file", tmp_path / "file", MD5)
+        download.download(server.url + "/file", tmp_path / "file", MD5)
     assert not (tmp_path / "file").exists()
     have = (tmp_path / "file.part").stat().st_size
     assert 0 < have <= 1_700_000
     server.cut = None
-    assert acquire.download(server.url + "/file", tmp_path / "file", MD5).read_bytes() == CONTENT
+    assert download.download(server.url + "/file", tmp_path / "file", MD5).read_bytes() == CONTENT
     assert server.requests[-1] == f"bytes={have}-"
 
 
 def test_a_server_without_ranges_and_a_whole_part(server, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT[:1000])
     server.ranges = False
-    assert acquire.download(server.url + "/file", tmp_path / "file", MD5).read_bytes() == CONTENT
+    assert download.download(server.url + "/file", tmp_path / "file", MD5).read_bytes() == CONTENT
     server.ranges = True
     (tmp_path / "other.part").write_bytes(CONTENT)
-    assert acquire.download(server.url + "/file", tmp_path / "other", MD5).read_bytes() == CONTENT
+    assert download.download(server.url + "/file", tmp_path / "other", MD5).read_bytes() == CONTENT
 
 
 def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
     with pytest.raises(InputError, match="has not the md5"):
-        acquire.download(server.url + "/file", tmp_path / "file", "0" * 32)
+        download.download(server.url + "/file", tmp_path / "file", "0" * 32)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_the_server_does_not_have(server, tmp_path):
     with pytest.raises(InputError, match="404"):
-        acquire.download(server.url + "/nothing", tmp_path / "file", MD5)
+        download.download(server.url + "/nothing", tmp_path / "file", MD5)
 
 
 def archive(*members, kind="zst"):
@@ -112,10 +112,10 @@ def archive(*members, kind="zst"):
 def test_an_archive_is_unpacked_once(tmp_path, kind):
     path = tmp_path / f"a.tar.{kind}"
     path.write_bytes(archive(("top/patch/a.tif", CONTENT), ("top/b", b""), kind=kind))
-    acquire.unpack(path, tmp_path / "out")
+    download.unpack(path, tmp_path / "out")
     assert (tmp_path / "out/top/patch/a.tif").read_bytes() == CONTENT
     (tmp_path / "out/top/b").unlink()
-    acquire.unpack(path, tmp_path / "out")
+    download.unpack(path, tmp_path / "out")
     assert not (tmp_path / "out/top/b").exists()
 
 
@@ -125,7 +125,7 @@ def test_an_archive_is_unpacked_once(tmp_path, kind):
 def test_members_that_lead_elsewhere_are_refused(tmp_path, name, content):
     (tmp_path / "a.tar.zst").write_bytes(archive(("good", b"y"), (name, content)))
     with pytest.raises(InputError, match=re.escape(repr(name))):
-        acquire.unpack(tmp_path / "a.tar.zst", tmp_path / "out")
+        download.unpack(tmp_path / "a.tar.zst", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
     assert not (tmp_path / "evil").exists()
 
@@ -135,7 +135,7 @@ def test_a_damaged_archive_is_refused(tmp_path, kind):
     path = tmp_path / f"a.tar.{kind}"
     path.write_bytes(archive(("top/a", CONTENT), kind=kind)[:-500_000])
     with pytest.raises(InputError, match="is damaged"):
-        acquire.unpack(path, tmp_path / "out")
+        download.unpack(path, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -143,7 +143,7 @@ def test_what_was_there_is_not_overwritten(tmp_path):
     (tmp_path / "a.tar.zst").write_bytes(archive(("top/a", b"new")))
     (tmp_path / "top").mkdir()
     with pytest.raises(InputError, match="exists already"):
-        acquire.unpack(tmp_path / "a.tar.zst", tmp_path)
+        download.unpack(tmp_path / "a.tar.zst", tmp_path)
     assert not list((tmp_path / "top").iterdir())
 
 
@@ -153,21 +153,21 @@ def test_a_version_is_fetched_and_unpacked(server, tmp_path):
     files = {"/m": "metadata.parquet", "/s": "BigEarthNet-S2.tar.zst"}
     md5 = [hashlib.md5(server.files[url]).hexdigest() for url in files]
     table = pd.DataFrame({"version": "v2", "file": files.values(), "md5": md5, "url": [server.url + u for u in files]})
-    acquire.acquire("v2", tmp_path, table)
+    download.acquire("v2", tmp_path, table)
     assert (tmp_path / "metadata.parquet").read_bytes() == b"table"
     assert (tmp_path / "BigEarthNet-S2/tile/patch/a.tif").read_bytes() == b"pixels"
     with pytest.raises(InputError, match="version"):
-        acquire.acquire("v3", tmp_path, table)
+        download.acquire("v3", tmp_path, table)
 
 
 def test_the_table():
-    table = acquire.downloads().set_index("file")
+    table = download.downloads().set_index("file")
     assert table.md5["BigEarthNet-S2.tar.zst"] == "2245ed2d1a93f6ce637d839bc856396e"
     assert table.md5["metadata.parquet"] == "55687065e77b6d0b0f1ff604a6e7b49c"
     assert table.md5.str.fullmatch("[0-9a-f]{32}").all() and table.url.str.startswith("https://").all()
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(acquire, "acquire", lambda *_: (_ for _ in ()).throw(InputError("no network")))
-    assert acquire.main(["v2", str(tmp_path)]) == 2
+    monkeypatch.setattr(download, "acquire", lambda *_: (_ for _ in ()).throw(InputError("no network")))
+    assert download.main(["v2", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "error: no network\n"

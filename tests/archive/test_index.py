@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 from osgeo import gdal
 
-from bigearth import archive as archives
+from bigearth.archive import index as index_module
+from bigearth.archive import pixels
+from bigearth.archive.lists import read_names, read_splits
+from bigearth.archive.metadata_v2 import read_metadata, tile_corner
 from bigearth.errors import InputError
-from bigearth.lists import read_names, read_splits
-from bigearth.metadata import read_metadata, tile_corner
 from bigearth.patch import BANDS, GROUPS, SIZE
 from bigearth.selection import select
 from bigearth.synthetic.archive import write_archive
@@ -37,7 +38,7 @@ def write_band(path, array, kind=gdal.GDT_UInt16):
 
 
 def test_index_of_v1(tiny_archive, tmp_path):
-    index = archives.read_index(tiny_archive, tmp_path)
+    index = index_module.read_index(tiny_archive, tmp_path)
     folders = sorted(path.name for path in tiny_archive.glob("S2*"))
     assert index.patch.tolist() == folders
     assert index.attrs["version"] == 1 and index.attrs["miniature"]
@@ -50,7 +51,7 @@ def test_index_of_v1(tiny_archive, tmp_path):
 
 
 def test_index_of_v2(second, tmp_path):
-    index = archives.read_index(second, tmp_path)
+    index = index_module.read_index(second, tmp_path)
     assert index.attrs["version"] == 2 and index.country.notna().all()
     for row in index.itertuples():
         dataset = gdal.Open(str(second / row.folder / f"{row.patch}_B02.tif"))
@@ -60,15 +61,15 @@ def test_index_of_v2(second, tmp_path):
 
 
 def test_index_is_read_once(tiny_archive, tmp_path, monkeypatch):
-    first = archives.read_index(tiny_archive, tmp_path)
-    monkeypatch.setattr(archives, "_index_v1", lambda archive: pytest.fail("read again"))
-    pd.testing.assert_frame_equal(archives.read_index(tiny_archive, tmp_path), first)
+    first = index_module.read_index(tiny_archive, tmp_path)
+    monkeypatch.setattr(index_module, "_index_v1", lambda archive: pytest.fail("read again"))
+    pd.testing.assert_frame_equal(index_module.read_index(tiny_archive, tmp_path), first)
 
 
 def test_index_is_read_again_when_the_archive_changed(copied, tmp_path):
-    assert len(archives.read_index(copied, tmp_path)) == 3
+    assert len(index_module.read_index(copied, tmp_path)) == 3
     shutil.rmtree(next(copied.glob("S2*")))
-    assert len(archives.read_index(copied, tmp_path)) == 2
+    assert len(index_module.read_index(copied, tmp_path)) == 2
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_tiles_of_the_south_are_refused():
 
 def test_pixels_are_the_files(tiny_archive):
     folder = next(tiny_archive.glob("S2*"))
-    patch = archives.read_patch(folder)
+    patch = pixels.read_patch(folder)
     for metres, bands in GROUPS.items():
         assert patch[metres].shape == (SIZE[metres], SIZE[metres], len(bands)) and patch[metres].dtype == np.uint16
         for i, band in enumerate(bands):
@@ -115,14 +116,14 @@ def test_damaged_bands(copied, damage, message):
     folder = next(copied.glob("S2*"))
     damage(folder / f"{folder.name}_B11.tif")
     with pytest.raises(InputError, match=message):
-        archives.read_patch(folder)
+        pixels.read_patch(folder)
 
 
 def test_missing_band_is_found_by_the_index(copied, tmp_path):
     folder = sorted(copied.glob("S2*"))[1]
     (folder / f"{folder.name}_B8A.tif").unlink()
     with pytest.raises(InputError, match=f"{folder.name}_B8A.tif is missing"):
-        archives.read_index(copied, tmp_path)
+        index_module.read_index(copied, tmp_path)
     assert not (tmp_path / "patches.parquet").exists()
 
 
@@ -141,7 +142,7 @@ def test_bad_json(copied, tmp_path, change, message):
     path = sorted(copied.glob("S2*/*.json"))[1]
     path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(InputError, match=message) as error:
-        archives.read_index(copied, tmp_path)
+        index_module.read_index(copied, tmp_path)
     assert path.parent.name in str(error.value)
 
 
@@ -149,20 +150,20 @@ def test_missing_json(copied, tmp_path):
     path = next(copied.glob("S2*/*.json"))
     path.unlink()
     with pytest.raises(InputError, match=f"{path.name} is missing"):
-        archives.read_index(copied, tmp_path)
+        index_module.read_index(copied, tmp_path)
 
 
 def test_what_is_no_archive(tmp_path):
     with pytest.raises(InputError, match="is not a folder"):
-        archives.read_index(tmp_path / "absent", tmp_path)
+        index_module.read_index(tmp_path / "absent", tmp_path)
     with pytest.raises(InputError, match="neither v1.0 patch folders .* nor v2.0"):
-        archives.read_index(tmp_path, tmp_path)
+        index_module.read_index(tmp_path, tmp_path)
 
 
 def test_unwritable_workdir(copied, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="workdir .* cannot be written"):
-        archives.read_index(copied, tmp_path / "file" / "work")
+        index_module.read_index(copied, tmp_path / "file" / "work")
 
 
 def test_two_patches_of_one_name(second, tmp_path):
@@ -171,7 +172,7 @@ def test_two_patches_of_one_name(second, tmp_path):
     table = pd.read_parquet(folder / "metadata.parquet")
     pd.concat([table, table.iloc[:1]]).to_parquet(folder / "metadata.parquet")
     with pytest.raises(InputError, match=f"1 patch name.*twice.*{table.patch_id[0]}"):
-        archives.read_index(folder, tmp_path)
+        index_module.read_index(folder, tmp_path)
 
 
 def test_v2_with_a_part_of_its_patches(second, tmp_path):
@@ -183,7 +184,7 @@ def test_v2_with_a_part_of_its_patches(second, tmp_path):
     flagged = {path.name for path in folder.glob("BigEarthNet-S2/*/*")}.difference(listed)  # snow, cloud or shadow
     assert flagged
     for _ in range(2):  # also where the index comes from its cache
-        index = archives.read_index(folder, tmp_path)
+        index = index_module.read_index(folder, tmp_path)
         assert gone.name not in set(index.patch)
         assert (index.attrs["absent"], index.attrs["unlisted"]) == (1, len(flagged))
         with pytest.warns(match=f"1 of the archive's {len(index) + 1} patches are not there"):
@@ -191,8 +192,8 @@ def test_v2_with_a_part_of_its_patches(second, tmp_path):
         assert (record["absent"], record["unlisted"], record["rows"]) == (1, len(flagged), len(index))
     shutil.rmtree(folder / "BigEarthNet-S2")
     with pytest.raises(InputError, match="BigEarthNet-S2 is missing: extract"):
-        archives.read_index(folder, tmp_path)
-    assert len(archives.read_index(folder, tmp_path, pixels=False)) == len(index) + 1
+        index_module.read_index(folder, tmp_path)
+    assert len(index_module.read_index(folder, tmp_path, pixels=False)) == len(index) + 1
 
 
 def test_v2_metadata_of_something_else(tmp_path):

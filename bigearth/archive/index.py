@@ -12,16 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from osgeo import gdal
 from tqdm import tqdm
 
 from bigearth import labels as nomenclature
+from bigearth.archive.lists import FLAGS, SPLIT_FILES, read_splits
+from bigearth.archive.metadata_v2 import read_metadata
 from bigearth.errors import InputError
-from bigearth.lists import FLAGS, SPLIT_FILES, read_splits
-from bigearth.metadata import read_metadata
-from bigearth.patch import BANDS, GROUPS, SIZE
+from bigearth.patch import BANDS
 
 gdal.UseExceptions()
 
@@ -30,54 +29,6 @@ MARKER = "MINIATURE"  # a generated archive holds a file of this name
 _PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
 _TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
 _READERS = 16  # threads: on a parallel file system opening a file is waiting, not work
-
-
-def read_patch(folder, out=None):
-    """The twelve bands of one patch at their native resolution, every file checked.
-
-    Parameters
-    ----------
-    folder : Path or str
-        Holds ``<name>_B01.tif`` ... ``<name>_B12.tif``.
-    out : dict, optional
-        Arrays to fill, as returned.
-
-    Returns
-    -------
-    dict
-        ``{10: (120, 120, 4), 20: (60, 60, 6), 60: (20, 20, 2)}``, uint16 digital numbers.
-
-    Raises
-    ------
-    InputError
-        A band is missing, cannot be read to its end, or has another size or type.
-    """
-    if out is None:
-        out = {
-            metres: np.empty((SIZE[metres], SIZE[metres], len(bands)), np.uint16) for metres, bands in GROUPS.items()
-        }
-    folder = str(folder)
-    prefix = f"{folder}/{os.path.basename(folder)}_"
-    for metres, bands in GROUPS.items():
-        size = SIZE[metres]
-        for i, band in enumerate(bands):
-            path = f"{prefix}{band}.tif"
-            try:
-                dataset = gdal.Open(path)
-                raster = dataset.GetRasterBand(1)
-                found = dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount, raster.DataType
-                if found == (size, size, 1, gdal.GDT_UInt16):
-                    raster.ReadAsArray(buf_obj=out[metres][..., i])
-                    continue
-            except RuntimeError as error:
-                reason = "is missing" if not os.path.exists(path) else f"cannot be read ({str(error).splitlines()[0]})"
-                raise InputError(f"{path} {reason}: restore it from the archive, then run again") from None
-            kind = gdal.GetDataTypeName(found[3])
-            raise InputError(
-                f"{path} has {found[0]} x {found[1]} pixels, {found[2]} band(s) of {kind}; expected {size} x {size}, "
-                f"one of UInt16: restore it from the archive, then run again"
-            )
-    return out
 
 
 def read_index(archive, workdir, pixels=True):

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from osgeo import gdal, gdal_array, osr
 
-from bigearth.archive import read_index, read_patch
+from bigearth.archive.index import read_index
+from bigearth.archive.pixels import read_patch
+from bigearth.archive.products import find_tiles
+from bigearth.archive.windows import plan, radiometry, read_cut, read_tile_patches
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, GROUPS, RESOLUTION
 from bigearth.synthetic.products import write_products
-from bigearth.tiles import find_tiles, plan, radiometry, read_cut, read_tile_patches
 
 LEFT, TOP, EPSG = 399960, 5400000, 32633
 TIME, TILE = "20170613T101031", "T33UUP"
@@ -172,7 +174,7 @@ def test_the_pixels_are_those_of_gdals_driver(tiny_archive, tmp_path):
 
 
 def test_sparse_windows_are_read_in_parts(products, bands, monkeypatch):
-    monkeypatch.setattr("bigearth.tiles._READ_ON", 20)
+    monkeypatch.setattr("bigearth.archive.windows._READ_ON", 20)
     rows = table([(2, 0), (0, 0), (0, 1), (1, 1)])
     for i, patch in read_tile_patches(products, rows):
         column, row = map(int, rows.patch[i].split("_")[1:])
