@@ -116,7 +116,7 @@ def predict_patches(run, patches, batch_size=64):
         The run is not finished, there is no patch, or the network wants bands that DSen2 made.
     """
     from bigearth.archive.pixels import read_patch  # these need GDAL, training itself does not
-    from bigearth.preprocessing import datasets
+    from bigearth.upsampling.datasets import datasets
 
     model, score, images = load_model(run), [], []
     with h5py.File(Path(run) / "predictions.h5") as file:

@@ -30,9 +30,9 @@ from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.labels import labels
 from bigearth.mpi import communicator
-from bigearth.patch import BANDS, GROUPS, KEY, SIZE, SUPER
+from bigearth.patch import GROUPS, SIZE
 from bigearth.selection import select
-from bigearth.superresolution import bilinear
+from bigearth.upsampling.datasets import datasets, load_networks
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
 _DISTRIBUTIONS = {"longest_first": longest_first, "paper": paper}
@@ -119,7 +119,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
         raise InputError(f"upsampling {upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
     if distribution not in _DISTRIBUTIONS:
         raise InputError(f"distribution {distribution!r} is unknown: give one of {', '.join(_DISTRIBUTIONS)}")
-    networks = _networks(upsampling, weights) or {}
+    networks = load_networks(upsampling, weights) or {}
     index = read_index(archive, workdir, pixels=not tiles)
     rows, record = select(index, **chosen)
     cuts = windows.plan(resolve(tiles), rows) if tiles else []
@@ -170,7 +170,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
 
 def _write_share(folder, plan, rank, size):
     """Write this rank's units of work; how many patches that were."""
-    n, networks = 0, _networks(plan["upsampling"], plan["weights"])
+    n, networks = 0, load_networks(plan["upsampling"], plan["weights"])
     share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
     share = read_ahead(share, 1)  # hides the writes, which wait: for the disk, and for other ranks writing this file
     with cube_writing.writer(folder, rank) as write, closing(share):
@@ -213,34 +213,6 @@ def _read(folders):
     for i, folder in enumerate(folders):
         read_patch(folder, {metres: array[i] for metres, array in slab.items()})
     return slab
-
-
-def datasets(native, upsampling, networks=None):
-    """What the cube holds of native bands, resolution to (n, size, size, bands): dataset name to rows."""
-    arrays = {KEY[metres]: array for metres, array in native.items()}
-    if upsampling == "none":
-        return arrays
-    if upsampling == "dsen2":
-        from bigearth import dsen2
-
-        upsampled = dsen2.super_resolve(native, networks)
-    else:
-        upsampled = {m: array if m == 10 else bilinear(array, SIZE[10]) for m, array in native.items()}
-    joined = np.empty((*native[10].shape[:3], len(BANDS)), np.uint16)
-    for metres, bands in GROUPS.items():
-        joined[..., [BANDS.index(band) for band in bands]] = upsampled[metres]
-    return arrays | {SUPER: joined}
-
-
-def _networks(upsampling, weights):
-    """DSen2's networks, where they are needed."""
-    if upsampling != "dsen2":
-        return None
-    if not weights:
-        raise InputError("upsampling 'dsen2' needs weights: give the folder of its networks, or another upsampling")
-    from bigearth import dsen2  # TensorFlow takes seconds to load, and the other ways do without it
-
-    return dsen2.load(resolve(weights))
 
 
 def _together(comm, folder, function, *arguments):

@@ -16,7 +16,7 @@ from bigearth.cube_writing import measure, statistics
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
-from bigearth.preprocessing import datasets
+from bigearth.upsampling.datasets import datasets
 
 _SAMPLE = 200  # rows compared with the archive
 

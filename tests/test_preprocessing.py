@@ -22,9 +22,9 @@ from bigearth.labels import binarise
 from bigearth.patch import BANDS, GROUPS, KEY
 from bigearth.preprocessing import write_cube
 from bigearth.selection import select
-from bigearth.superresolution import bilinear
 from bigearth.synthetic.archive import write_archive
 from bigearth.synthetic.products import write_products
+from bigearth.upsampling.interpolation import bilinear
 
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.
 PROGRAM = """
@@ -100,7 +100,7 @@ def test_bilinear(tiny_cube):
 
 
 def test_dsen2(tiny_archive, tmp_path):
-    dsen2 = pytest.importorskip("bigearth.dsen2")
+    dsen2 = pytest.importorskip("bigearth.upsampling.dsen2")
     networks = {metres: dsen2.build(metres, features=2, blocks=1) for metres in (20, 60)}
     for metres, network in networks.items():
         network.save(tmp_path / dsen2.TRAINED[metres])

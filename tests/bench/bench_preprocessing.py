@@ -23,6 +23,7 @@ from bigearth.patch import BANDS
 from bigearth.preprocessing import SLAB, write_cube
 from bigearth.selection import select
 from bigearth.synthetic.archive import write_archive
+from bigearth.upsampling import datasets
 
 PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5
 
@@ -109,7 +110,7 @@ def slabs(folder, index):
     rows, _ = select(index, splits="random")
     folder = folder / "slabs"
     native = preprocessing._read([Path(index.attrs["archive"]) / name for name in rows.folder[:SLAB]])
-    arrays = preprocessing.datasets(native, "none")
+    arrays = datasets.datasets(native, "none")
     blob = b"".join(array.tobytes() for array in arrays.values())
 
     def ours():

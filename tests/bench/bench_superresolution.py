@@ -20,10 +20,11 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
-from bigearth import dsen2, dsen2_training
 from bigearth.files import ROOT
 from bigearth.patch import BANDS_20M, GROUPS
-from bigearth.superresolution import bilinear, quality, reduce_resolution
+from bigearth.upsampling import dsen2, dsen2_training
+from bigearth.upsampling.interpolation import bilinear
+from bigearth.upsampling.quality import quality, reduce_resolution
 
 OFFSET = 1000  # the scene is of processing baseline 04.00
 TRAIN, GAP = 0.6, 6  # share of the scene's width to learn from; pixels of 60 m left out beside it

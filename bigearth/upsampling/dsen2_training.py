@@ -10,7 +10,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from bigearth import dsen2
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.archive.products import find_tiles
@@ -19,7 +18,8 @@ from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.mpi import communicator
 from bigearth.patch import GROUPS
-from bigearth.superresolution import reduce_resolution
+from bigearth.upsampling import dsen2
+from bigearth.upsampling.quality import reduce_resolution
 
 CROP = {20: 32, 60: 96}  # pixels of the truth per side, where the samples are as large
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bigearth.superresolution import bilinear
+from bigearth.upsampling.interpolation import bilinear
 
 
 def by_definition(patches, size):

@@ -15,10 +15,10 @@ import pooch
 from keras import layers
 from osgeo import gdal
 
-from bigearth import superresolution
 from bigearth.archive import windows
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, GROUPS
+from bigearth.upsampling import interpolation
 
 SCALE = 2000  # digital numbers are divided by it before they enter a network
 WINDOW = {
@@ -251,7 +251,7 @@ def network_inputs(bands, metres):
     """Arrays of `build`'s inputs: all bands on the grid of the finest, scaled."""
     size = bands[10].shape[1:3]
     scaled = {m: bands[m].astype(np.float32) / SCALE for m in _GUIDES[metres]}
-    return [array if m == 10 else superresolution.bilinear(array, size) for m, array in scaled.items()]
+    return [array if m == 10 else interpolation.bilinear(array, size) for m, array in scaled.items()]
 
 
 def _digital_numbers(predicted, border):

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from bigearth import dsen2, dsen2_training
 from bigearth.archive.products import find_tiles
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, GROUPS
-from bigearth.superresolution import bilinear, reduce_resolution
+from bigearth.upsampling import dsen2, dsen2_training
+from bigearth.upsampling.interpolation import bilinear
+from bigearth.upsampling.quality import reduce_resolution
 from tests.archive.test_windows import pixels, write_product
 
 
