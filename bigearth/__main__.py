@@ -35,7 +35,7 @@ def _run(options):
 
         return doctor.main()
     if options.command == "check":
-        from bigearth import verification
+        from bigearth.cube import check as verification
 
         for line in verification.check(options.cube, options.archive):
             print(line)

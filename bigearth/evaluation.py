@@ -9,7 +9,7 @@ import pandas as pd
 import tensorflow as tf
 
 from bigearth import background, batches, network, scores
-from bigearth.cube import SPLIT_TYPE
+from bigearth.cube.layout import SPLIT_TYPE
 from bigearth.errors import InputError
 from bigearth.patch import GROUPS, SPLITS
 

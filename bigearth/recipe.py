@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bigearth.cube import open_cube
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.patch import BANDS, GROUPS, KEY, SIZE

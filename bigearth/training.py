@@ -32,7 +32,7 @@ from bigearth import (
     scores,
 )
 from bigearth import team as workers
-from bigearth.cube import open_cube
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError, Interrupted
 from bigearth.training_step import compile_step
 

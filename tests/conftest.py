@@ -31,7 +31,7 @@ def tiny_archive(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_cube(tiny_archive, tmp_path_factory):
     """The cube of the tiny archive, with bilinear ``data_super``."""
-    from bigearth.preprocessing import write_cube
+    from bigearth.cube.preprocessing import write_cube
 
     workdir = tmp_path_factory.mktemp("work")
     path = workdir / "cube.h5"

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from bigearth import network, recipe
-from bigearth.cube import open_cube
+from bigearth.cube.reading import open_cube
 from bigearth.patch import BANDS
 
 MEAN, STD = (

@@ -8,12 +8,12 @@ import papermill
 import pytest
 from osgeo import gdal
 
-from bigearth.cube import open_cube
+from bigearth.cube.check import check
+from bigearth.cube.preprocessing import write_cube
+from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_19, LABELS_43
 from bigearth.patch import GROUPS, KEY
-from bigearth.preprocessing import write_cube
-from bigearth.verification import check
 
 
 def assert_pixels_are_the_files(cube, folders):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bigearth import recipe
-from bigearth.cube import open_cube
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 

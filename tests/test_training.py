@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from bigearth import checkpoints, recipe, training
-from bigearth.cube import open_cube
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.predictions import read_predictions

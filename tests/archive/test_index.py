@@ -10,9 +10,9 @@ from bigearth.archive import index as index_module
 from bigearth.archive import pixels
 from bigearth.archive.lists import read_names, read_splits
 from bigearth.archive.metadata_v2 import read_metadata, tile_corner
+from bigearth.cube.selection import select
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, GROUPS, SIZE
-from bigearth.selection import select
 from bigearth.synthetic.archive import write_archive
 
 

@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from bigearth import background, batches
 from bigearth.archive.pixels import read_patch
-from bigearth.cube import open_cube
+from bigearth.cube.preprocessing import write_cube
+from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.patch import GROUPS, KEY, SIZE
-from bigearth.preprocessing import write_cube
 from bigearth.synthetic.archive import miniature
 
 BATCH = 64

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
-from bigearth import cube_writing, preprocessing
 from bigearth.archive.index import read_index
-from bigearth.cube import create
+from bigearth.cube import preprocessing, writing
+from bigearth.cube.preprocessing import SLAB, write_cube
+from bigearth.cube.selection import select
+from bigearth.cube.writing import create
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
 from bigearth.patch import BANDS
-from bigearth.preprocessing import SLAB, write_cube
-from bigearth.selection import select
 from bigearth.synthetic.archive import write_archive
 from bigearth.upsampling import datasets
 
@@ -114,7 +114,7 @@ def slabs(folder, index):
     blob = b"".join(array.tobytes() for array in arrays.values())
 
     def ours():
-        with cube_writing.writer(folder, 0) as write:
+        with writing.writer(folder, 0) as write:
             for first in range(0, len(rows) - SLAB + 1, SLAB):
                 write(f"slab-{first}", np.arange(first, first + SLAB), arrays)
 
@@ -124,7 +124,7 @@ def slabs(folder, index):
                 stream.write(blob)
 
     folder.mkdir()
-    create(folder / cube_writing.FILE, rows, LABELS_43, "none", {})
+    create(folder / writing.FILE, rows, LABELS_43, "none", {})
     (folder / "plain").touch()
     ours(), plain()  # both files have their blocks: neither is measured while it grows
     return compare(ours, plain)

@@ -19,10 +19,10 @@ import tensorflow as tf
 
 from bigearth import background, batches, network, optimization, recipe
 from bigearth import team as workers
-from bigearth.cube import open_cube
+from bigearth.cube.preprocessing import write_cube
+from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.patch import BANDS, SIZE
-from bigearth.preprocessing import write_cube
 from bigearth.synthetic.archive import miniature
 from bigearth.training_step import compile_step
 

@@ -4,8 +4,8 @@ import pytest
 from bigearth import labels
 from bigearth.archive.lists import read_names, read_splits
 from bigearth.archive.metadata_v2 import read_metadata
+from bigearth.cube.selection import select
 from bigearth.errors import InputError
-from bigearth.selection import select
 
 
 @pytest.fixture

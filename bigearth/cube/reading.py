@@ -4,7 +4,6 @@ Every large dataset is contiguous, so that any process can write rows into it at
 read them back by memory map, without a parallel HDF5 library.
 """
 
-import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +12,10 @@ import h5py
 import numpy as np
 
 from bigearth import labels as nomenclature
+from bigearth.cube.layout import partial
 from bigearth.errors import InputError
-from bigearth.patch import BANDS, GROUPS, KEY, SIZE, SPLITS, SUPER
+from bigearth.patch import GROUPS, KEY, SPLITS, SUPER
 
-SPLIT_TYPE = h5py.enum_dtype({name: i for i, name in enumerate(SPLITS)}, basetype="u1")
-
-SMALL = ("classes", "patch", "split")  # datasets that are complete from the beginning
-UPSAMPLINGS = ("none", "bilinear", "dsen2")
 _SAMPLE = 500  # rows that give the statistics of a file that has none
 
 
@@ -127,67 +123,6 @@ def open_cube(path):
             miniature=attributes["miniature"],
             attributes=attributes,
         )
-
-
-def partial(path):
-    """Folder that holds a cube while it is written."""
-    path = Path(path)
-    return path.with_name(path.name + ".partial")
-
-
-def layout(n, upsampling):
-    """Shape of every dataset of pixels, for n patches; all are uint16."""
-    shapes = {KEY[metres]: (n, SIZE[metres], SIZE[metres], len(bands)) for metres, bands in GROUPS.items()}
-    return shapes if upsampling == "none" else shapes | {SUPER: (n, SIZE[10], SIZE[10], len(BANDS))}
-
-
-def create(path, rows, labels, upsampling, attributes):
-    """Write a cube without its pixels: layout, labels, names and splits, marked incomplete.
-
-    Parameters
-    ----------
-    path : Path
-        Overwritten.
-    rows : pandas.DataFrame
-        ``patch``, ``labels`` and ``split`` of every row, split-major.
-    labels : tuple of str
-        Classes, in column order.
-    upsampling : str
-        "none", "bilinear" or "dsen2": whether `data_super` is part of the layout.
-    attributes : dict
-        Attributes of the file.
-    """
-    classes = nomenclature.binarise(rows.labels, labels)
-    # aligned to pages, for the memory maps
-    with h5py.File(path, "w", alignment_threshold=4096, alignment_interval=4096) as file:
-        for key, shape in layout(len(rows), upsampling).items():
-            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            plist.set_layout(h5py.h5d.CONTIGUOUS)
-            plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-            plist.set_obj_track_times(False)  # same input, same bytes
-            space = h5py.h5s.create_simple(shape)
-            h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, plist)
-            file[key].attrs["unit"] = "digital number (reflectance x 10000)"
-        for metres, bands in GROUPS.items():
-            file[KEY[metres]].attrs["bands"] = bands
-        if upsampling != "none":
-            file[SUPER].attrs["bands"] = BANDS
-        file["classes"] = classes
-        file["classes"].attrs["labels"] = labels
-        file["classes"].attrs["label_sums"] = classes.sum(0, dtype=np.int64)
-        names = [name.encode() for name in rows.patch]
-        file.create_dataset("patch", data=names, dtype=h5py.string_dtype("utf-8", max(map(len, names))))
-        codes = rows.split.map(SPLITS.index).to_numpy(np.uint8)
-        file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
-        for key in SMALL:
-            file[key].attrs["checksum"] = checksum([zlib.crc32(file[key][:].tobytes())])
-        file.attrs.update(attributes | {"upsampling": upsampling, "complete": False})
-
-
-def checksum(pieces):
-    """CRC-32 of the CRC-32s of a dataset's slabs, which many ranks can compute, each for its own slabs."""
-    return f"{zlib.crc32(np.array(pieces, '<u4').tobytes()):08x}"
 
 
 def _open_published(path, file, n, classes):

@@ -12,16 +12,18 @@ import h5py
 import numpy as np
 import pytest
 
-from bigearth import cube_writing, files, preprocessing
+from bigearth import files
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.archive.windows import read_cut
-from bigearth.cube import open_cube, partial
+from bigearth.cube import preprocessing, writing
+from bigearth.cube.layout import partial
+from bigearth.cube.preprocessing import write_cube
+from bigearth.cube.reading import open_cube
+from bigearth.cube.selection import select
 from bigearth.errors import InputError
 from bigearth.labels import binarise
 from bigearth.patch import BANDS, GROUPS, KEY
-from bigearth.preprocessing import write_cube
-from bigearth.selection import select
 from bigearth.synthetic.archive import write_archive
 from bigearth.synthetic.products import write_products
 from bigearth.upsampling.interpolation import bilinear
@@ -139,7 +141,7 @@ def test_a_killed_rank(tiny_archive, reference, tmp_path, victim):
     cube = tmp_path / "cube.h5"
     run = start(2, tmp_path, pause=0.1, cube=cube, archive=tiny_archive)
     deadline = time.monotonic() + 120
-    while cube_writing.progress(cube)[0] < 8:
+    while writing.progress(cube)[0] < 8:
         assert time.monotonic() < deadline and run.poll() is None
         time.sleep(0.02)
     os.kill(int((tmp_path / f"pid-{victim}").read_text()), signal.SIGKILL)
@@ -147,7 +149,7 @@ def test_a_killed_rank(tiny_archive, reference, tmp_path, victim):
     assert f"rank {victim}" in run.stderr.read()
     with pytest.raises(InputError, match="incomplete.*resume"):
         open_cube(cube)
-    done, rows = cube_writing.progress(cube)
+    done, rows = writing.progress(cube)
     assert 8 <= done < rows
     result = write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
     assert result["patches"] == rows - done  # what was journaled is not written again
@@ -167,7 +169,7 @@ def test_a_journal_cut_off_by_a_kill(tiny_archive, reference, tmp_path, monkeypa
 def test_what_cannot_be_resumed_is_begun_anew(tiny_archive, reference, tmp_path, monkeypatch, left):
     """A kill after the finished file got its name, or while its attributes were written."""
     cube = stop_after(20, tiny_archive, tmp_path, monkeypatch, KeyboardInterrupt())
-    file = partial(cube) / cube_writing.FILE
+    file = partial(cube) / writing.FILE
     file.unlink() if left == "nothing" else file.write_bytes(bytes(4096))
     write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
     assert same_bytes(cube, reference)
@@ -231,7 +233,7 @@ def test_interrupted_tiles(tiny_archive, products, reference, tmp_path, monkeypa
         patch.setattr(preprocessing.cutting, "read_cut", cut)
         with pytest.raises(KeyboardInterrupt):
             write_cube(**chosen)
-    done = cube_writing.progress(tmp_path / "cube.h5")[0]
+    done = writing.progress(tmp_path / "cube.h5")[0]
     assert 20 < done <= 30
     result = write_cube(**chosen)
     assert result["patches"] == result["rows"] - done
@@ -300,7 +302,7 @@ def test_a_full_disk_in_the_middle(tiny_archive, reference, tmp_path, monkeypatc
             patch.setattr(preprocessing, "_check_space", lambda *_: None)  # the room went after it was checked
             with pytest.raises(InputError, match=r"no space left, .*; \d+ of \d+ rows are kept: free some") as error:
                 write_cube(**chosen)
-        kept = cube_writing.progress(disk / "cube.h5")[0]
+        kept = writing.progress(disk / "cube.h5")[0]
         assert kept > 20 and f" {kept} of " in str(error.value)
         subprocess.run(["mount", "-o", "remount,size=30M", disk], check=True)
         result = write_cube(**chosen)

@@ -19,19 +19,21 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
-from bigearth import cube_writing, files
+from bigearth import files
 from bigearth.archive import windows
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.background import read_ahead
-from bigearth.cube import UPSAMPLINGS, create, partial
-from bigearth.distribution import longest_first, paper
+from bigearth.cube import layout, statistics, writing
+from bigearth.cube.layout import UPSAMPLINGS, partial
+from bigearth.cube.selection import select
+from bigearth.cube.tile_shares import longest_first, paper
+from bigearth.cube.writing import create
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.labels import labels
 from bigearth.mpi import communicator
 from bigearth.patch import GROUPS, SIZE
-from bigearth.selection import select
 from bigearth.upsampling.datasets import datasets, load_networks
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
@@ -104,10 +106,10 @@ def write_cube(
         seconds = time.perf_counter() - started
         slabs = [(first, min(first + plan["slab"], plan["rows"])) for first in range(0, plan["rows"], plan["slab"])]
         share = [slabs[i] for i in np.array_split(np.arange(len(slabs)), size)[rank]]
-        measured = _together(comm, folder, cube_writing.measure, folder / cube_writing.FILE, share, plan["training"])
+        measured = _together(comm, folder, statistics.measure, folder / writing.FILE, share, plan["training"])
         read_back = time.perf_counter() - started - seconds
         measured = comm.gather(measured) if comm else [measured]
-        finish = cube_writing.finish if rank == 0 else _nothing
+        finish = writing.finish if rank == 0 else _nothing
         _together(comm, folder, finish, path, slabs, measured, plan["training"])
     done = {"patches": n, "seconds": seconds, "read_back_seconds": read_back}
     return {"rank": rank, "ranks": size, **done, "rows": plan["rows"]}
@@ -151,21 +153,21 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
         "attributes": attributes,
     }
     described = json.dumps(plan)
-    if cube_writing.resumable(folder, described):
-        written = (folder / cube_writing.FILE).stat().st_blocks * 512
-        _check_space(path, cube_writing.bytes_needed(n, upsampling) - written)
+    if writing.resumable(folder, described):
+        written = (folder / writing.FILE).stat().st_blocks * 512
+        _check_space(path, layout.bytes_needed(n, upsampling) - written)
     else:
         # nothing to resume: what lies here is of other parameters, or was killed before its plan was complete
         for file in folder.iterdir():
             if file.name != "lock":
                 file.unlink()
-        _check_space(path, cube_writing.bytes_needed(n, upsampling))
-        create(folder / cube_writing.FILE, rows, labels(record["nomenclature"]), upsampling, attributes)
+        _check_space(path, layout.bytes_needed(n, upsampling))
+        create(folder / writing.FILE, rows, labels(record["nomenclature"]), upsampling, attributes)
         (folder / "plan.new").write_text(described)
-        (folder / "plan.new").replace(folder / cube_writing.PLAN)
-    (folder / cube_writing.FAILED).unlink(missing_ok=True)
+        (folder / "plan.new").replace(folder / writing.PLAN)
+    (folder / writing.FAILED).unlink(missing_ok=True)
     more = {"folders": rows.folder.tolist(), "cuts": cuts, "weights": str(weights), "distribution": distribution}
-    return plan | more | {"finished": cube_writing.finished(folder)}
+    return plan | more | {"finished": writing.finished(folder)}
 
 
 def _write_share(folder, plan, rank, size):
@@ -173,11 +175,11 @@ def _write_share(folder, plan, rank, size):
     n, networks = 0, load_networks(plan["upsampling"], plan["weights"])
     share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
     share = read_ahead(share, 1)  # hides the writes, which wait: for the disk, and for other ranks writing this file
-    with cube_writing.writer(folder, rank) as write, closing(share):
+    with writing.writer(folder, rank) as write, closing(share):
         for unit, rows, native in share:
             write(unit, rows, datasets(native, plan["upsampling"], networks))
             n += len(rows)
-            if (folder / cube_writing.FAILED).exists():
+            if (folder / writing.FAILED).exists():
                 break
     return n
 
@@ -229,7 +231,7 @@ def _together(comm, folder, function, *arguments):
             message = traceback.format_exc()
         if function is _write_share:
             with suppress(OSError):  # on a full disk: then the others write on, or fail alike
-                (folder / cube_writing.FAILED).touch()  # the others stop after the slab they are at
+                (folder / writing.FAILED).touch()  # the others stop after the slab they are at
     messages = comm.allgather((message, isinstance(error, InputError))) if comm else [(message, True)]
     if error and not isinstance(error, InputError):
         raise error
@@ -242,7 +244,7 @@ def _together(comm, folder, function, *arguments):
 
 def _kept(folder):
     try:
-        done, rows = cube_writing.progress(folder.with_suffix(""))
+        done, rows = writing.progress(folder.with_suffix(""))
     except OSError:
         return ""
     return f"; {done:,} of {rows:,} rows are kept"

@@ -7,7 +7,6 @@ power may lose journaled rows, too: to wait for the disk after each unit made tw
 """
 
 import json
-import math
 import os
 import shutil
 import zlib
@@ -17,9 +16,12 @@ from itertools import pairwise
 import h5py
 import numpy as np
 
-from bigearth.cube import checksum, layout, open_cube, partial
+from bigearth import labels as nomenclature
+from bigearth.cube.layout import SMALL, SPLIT_TYPE, checksum, layout, offsets, partial
+from bigearth.cube.reading import open_cube
+from bigearth.cube.statistics import statistics
 from bigearth.errors import InputError
-from bigearth.patch import GROUPS, KEY, SIZE, SUPER
+from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
 
 FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
 
@@ -90,73 +92,6 @@ def writer(folder, rank):
         os.close(journal)
 
 
-def offsets(path):
-    """Offset in the file and bytes a row, of every dataset of pixels."""
-    with h5py.File(path, "r") as file:
-        return {
-            key: (dataset.id.get_offset(), int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize)
-            for key, dataset in file.items()
-            if key in (*KEY.values(), SUPER)
-        }
-
-
-def measure(path, slabs, training):
-    """Read slabs back: their checksums, and sums over the pixels of their training rows.
-
-    Sums are integers, exact, so that the statistics do not depend on who adds them up.
-
-    Parameters
-    ----------
-    path : Path
-    slabs : list of (first, last)
-    training : int
-        Number of training rows, which come first.
-
-    Returns
-    -------
-    crc : dict
-        Dataset name to the CRC-32 of every slab.
-    sums : dict
-        Resolution to a list [sum, sum of squares] of integer arrays, one value a band.
-    """
-    places = offsets(path)
-    crc = {key: [] for key in places}
-    sums = {metres: [np.zeros(len(bands), object) for _ in range(2)] for metres, bands in GROUPS.items()}
-    resolution = {key: metres for metres, key in KEY.items()}
-    with open(path, "rb", buffering=0) as file:
-        for first, last in slabs:
-            for key, (offset, size) in places.items():
-                data = os.pread(file.fileno(), (last - first) * size, offset + first * size)
-                crc[key].append(zlib.crc32(data))
-                if key in resolution and first < training:
-                    metres = resolution[key]
-                    pixels = np.frombuffer(data, "<u2").reshape(last - first, -1, len(GROUPS[metres]))
-                    for total, value in zip(sums[metres], _moments(pixels[: training - first]), strict=True):
-                        total += value
-    return crc, sums
-
-
-def statistics(sums, training):
-    """Mean and standard deviation per band of the training rows: resolution to two lists.
-
-    Parameters
-    ----------
-    sums : list of dict
-        As `measure` returns them, for all slabs together.
-    training : int
-        Number of training rows; without any the statistics are NaN.
-    """
-    result = {}
-    for metres, size in SIZE.items():
-        n = training * size * size
-        total, squares = (sum(part[metres][i] for part in sums) for i in range(2))
-        # integers up to the one division: the same digits, however the rows were dealt
-        mean = [s / n if n else math.nan for s in total]
-        std = [math.sqrt((n * q - s * s) / n**2) if n else math.nan for s, q in zip(total, squares, strict=True)]
-        result[metres] = mean, std
-    return result
-
-
 def finish(path, slabs, measured, training):
     """Put attributes, statistics and checksums into the written file, and give it its name.
 
@@ -185,25 +120,6 @@ def finish(path, slabs, measured, training):
     shutil.rmtree(folder)
 
 
-def bytes_needed(n, upsampling):
-    """Bytes of the pixels of a cube of n patches."""
-    return sum(2 * int(np.prod(shape)) for shape in layout(n, upsampling).values())
-
-
-def _moments(pixels):
-    """Sum and sum of squares per band, exact, of (patches, pixels, bands)."""
-    bands = pixels.shape[2]
-    total, squares = 0, 0
-    for patch in pixels:
-        # products of 16 bit numbers, 14,400 of them: below 2**53, so float64 adds them exactly in any order;
-        # rows of 20 pixels, since sums of long rows are fast
-        values = patch.reshape(-1, 20 * bands).astype(np.float64)
-        sums = values.sum(0), np.einsum("pb,pb->b", values, values)
-        added, squared = (part.reshape(-1, bands).sum(0).astype(np.int64).astype(object) for part in sums)
-        total, squares = total + added, squares + squared
-    return total, squares
-
-
 def _pwrite(file, array, offset):
     data = memoryview(np.ascontiguousarray(array)).cast("B")
     while data:
@@ -220,3 +136,47 @@ def _entries(folder):
                 unit, rows, _ = line.split()
                 found[unit] = int(rows)
     return found.items()
+
+
+def create(path, rows, labels, upsampling, attributes):
+    """Write a cube without its pixels: layout, labels, names and splits, marked incomplete.
+
+    Parameters
+    ----------
+    path : Path
+        Overwritten.
+    rows : pandas.DataFrame
+        ``patch``, ``labels`` and ``split`` of every row, split-major.
+    labels : tuple of str
+        Classes, in column order.
+    upsampling : str
+        "none", "bilinear" or "dsen2": whether `data_super` is part of the layout.
+    attributes : dict
+        Attributes of the file.
+    """
+    classes = nomenclature.binarise(rows.labels, labels)
+    # aligned to pages, for the memory maps
+    with h5py.File(path, "w", alignment_threshold=4096, alignment_interval=4096) as file:
+        for key, shape in layout(len(rows), upsampling).items():
+            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plist.set_layout(h5py.h5d.CONTIGUOUS)
+            plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            plist.set_obj_track_times(False)  # same input, same bytes
+            space = h5py.h5s.create_simple(shape)
+            h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, plist)
+            file[key].attrs["unit"] = "digital number (reflectance x 10000)"
+        for metres, bands in GROUPS.items():
+            file[KEY[metres]].attrs["bands"] = bands
+        if upsampling != "none":
+            file[SUPER].attrs["bands"] = BANDS
+        file["classes"] = classes
+        file["classes"].attrs["labels"] = labels
+        file["classes"].attrs["label_sums"] = classes.sum(0, dtype=np.int64)
+        names = [name.encode() for name in rows.patch]
+        file.create_dataset("patch", data=names, dtype=h5py.string_dtype("utf-8", max(map(len, names))))
+        codes = rows.split.map(SPLITS.index).to_numpy(np.uint8)
+        file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
+        for key in SMALL:
+            file[key].attrs["checksum"] = checksum([zlib.crc32(file[key][:].tobytes())])
+        file.attrs.update(attributes | {"upsampling": upsampling, "complete": False})

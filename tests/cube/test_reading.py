@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from bigearth import __main__ as commands
-from bigearth.cube import checksum, open_cube, partial
-from bigearth.cube_writing import progress
+from bigearth.cube.check import check
+from bigearth.cube.layout import checksum, partial
+from bigearth.cube.reading import open_cube
+from bigearth.cube.writing import progress
 from bigearth.errors import InputError
 from bigearth.labels import LABELS_43
 from bigearth.patch import BANDS, KEY
-from bigearth.verification import check
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from bigearth.archive.products import products
-from bigearth.distribution import loads, longest_first, paper
+from bigearth.cube.tile_shares import loads, longest_first, paper
 
 
 def test_rounds_after_the_first_are_reversed_as_printed():

@@ -11,8 +11,9 @@ from bigearth import labels as nomenclature
 from bigearth.archive.index import JSON, archive_version
 from bigearth.archive.metadata_v2 import read_metadata
 from bigearth.archive.pixels import read_patch
-from bigearth.cube import SMALL, checksum, layout, open_cube
-from bigearth.cube_writing import measure, statistics
+from bigearth.cube.layout import SMALL, checksum, layout
+from bigearth.cube.reading import open_cube
+from bigearth.cube.statistics import measure, statistics
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
