@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import background, batches, network, scores
-from bigearth.cube.layout import SPLIT_TYPE
+from bigearth import background, batches, network
 from bigearth.errors import InputError
-from bigearth.patch import GROUPS, SPLITS
+from bigearth.patch import GROUPS
+from bigearth.scores import metrics
 
 
 def scorer(team, model, data, keys, batch_size):
@@ -41,10 +41,10 @@ def validate(team, score, rows):
     """Mean loss and micro F1 of a split, from sums over all workers: exact for shares of any size."""
     sums = 0
     for truth, probability, loss in score(rows):
-        counts = scores.counts(truth, scores.decide(probability))
+        counts = metrics.counts(truth, metrics.decide(probability))
         sums = sums + np.array([loss.sum(dtype=np.float64), len(loss), *counts.sum(axis=1)])
     loss, patches, *counts = team.sum(sums + np.zeros(5))
-    return float(loss / patches), float(scores.precision_recall_f1(np.array(counts)[:, None], "micro")[2])
+    return float(loss / patches), float(metrics.precision_recall_f1(np.array(counts)[:, None], "micro")[2])
 
 
 def predict_split(team, score, rows, labels):
@@ -53,31 +53,6 @@ def predict_split(team, score, rows, labels):
     parts += [np.concatenate([truth, probability], axis=1, dtype=np.float32) for truth, probability, _ in score(rows)]
     both = team.gather(np.concatenate(parts))
     return both[:, :labels].astype(np.uint8), both[:, labels:]
-
-
-def write_predictions(path, data, predictions, attributes):
-    """Write ``predictions.h5``: patch, split, truth and score of every scored patch.
-
-    Parameters
-    ----------
-    path : Path
-        Replaced when the new file is whole.
-    data : Cube
-    predictions : {split: (truth, score)}
-    attributes : dict
-        Of the file, beside labels, nomenclature and miniature.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    with h5py.File(partial, "w") as file:
-        names = np.concatenate([data.patches(split) for split in predictions]).astype(object)
-        codes = np.repeat([SPLITS.index(split) for split in predictions], [len(t) for t, _ in predictions.values()])
-        file.create_dataset("patch", data=names, dtype=h5py.string_dtype())
-        file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
-        file["truth"] = np.concatenate([truth for truth, _ in predictions.values()])
-        file["score"] = np.concatenate([score for _, score in predictions.values()])
-        known = {"labels": list(data.labels), "nomenclature": data.nomenclature, "miniature": data.miniature}
-        file.attrs.update(known | attributes)
-    partial.replace(path)
 
 
 def load_model(run):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bigearth import predictions, scores
 from bigearth.errors import InputError
+from bigearth.scores import metrics, predictions
 
 PARTS = {"input_s": "input", "compute_s": "forward and backward", "allreduce_s": "communication not hidden"}
 HISTORY = {"epoch", "val_f1", "seconds", "images", "validation_seconds"}
@@ -134,8 +134,8 @@ def _f1(run, history):
     if (run / "predictions.h5").exists():
         test = predictions.read_predictions(run / "predictions.h5").part("test")
         if len(test.truth):
-            counts = scores.counts(test.truth, scores.decide(test.score))
-            return "test", float(scores.precision_recall_f1(counts, "micro")[2])
+            counts = metrics.counts(test.truth, metrics.decide(test.score))
+            return "test", float(metrics.precision_recall_f1(counts, "micro")[2])
     return "validation", float(history["val_f1"].iloc[-1])
 
 

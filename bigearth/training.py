@@ -19,21 +19,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import (
-    background,
-    batches,
-    checkpoints,
-    evaluation,
-    files,
-    network,
-    optimization,
-    provenance,
-    recipe,
-    scores,
-)
+from bigearth import background, batches, checkpoints, evaluation, files, network, optimization, provenance, recipe
 from bigearth import team as workers
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError, Interrupted
+from bigearth.scores import metrics, predictions
 from bigearth.training_step import compile_step
 
 TIMINGS = ["epoch", "step", "rank", "input_s", "compute_s", "allreduce_s", "step_s"]
@@ -171,7 +161,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     predicted = {split: evaluation.predict_split(team, score, data.rows[split], len(data.labels))
                  for split in sorted(set(plan["scored"].values()))}  # fmt: skip
     truth, probability = predicted[plan["scored"]["test"]]
-    test_f1 = scores.precision_recall_f1(scores.counts(truth, scores.decide(probability)), "micro")[2]
+    test_f1 = metrics.precision_recall_f1(metrics.counts(truth, metrics.decide(probability)), "micro")[2]
     result = {"run": run, "workers": team.size, "epochs": epochs, "val_f1": state["history"][-1]["val_f1"],
               "test_f1": float(test_f1), "checksum": checksum, "scored": plan["scored"],
               "without_positive": plan["without_positive"]}  # fmt: skip
@@ -180,7 +170,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
         (folder / ".partial.keras").replace(folder / "model.keras")
         attributes = {"run": run, "bands": [bands] if isinstance(bands, str) else list(bands), "upsampling": upsampling,
                       "epochs": epochs, "finished": True}  # fmt: skip
-        evaluation.write_predictions(folder / "predictions.h5", data, predicted, attributes)
+        predictions.write_predictions(folder / "predictions.h5", data, predicted, attributes)
         gpus = team.size if tf.config.list_physical_devices("GPU") else 0
         # of all starts together: a run that was stopped and went on cost both
         record = provenance.collect(parameters, began - before, workers=team.size, gpus=gpus)

@@ -16,7 +16,7 @@ from bigearth import checkpoints, recipe, training
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.predictions import read_predictions
+from bigearth.scores.predictions import read_predictions
 
 TINY = {"width": 4, "blocks": (1, 1), "epochs": 3, "batch_size": 4, "warmup": 1, "deterministic": True}
 SAME = ["epoch", "learning_rate", "loss", "val_loss", "val_f1", "images"]  # what two equal runs share

@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pandas as pd
 
-from bigearth import scores
 from bigearth.files import ROOT
+from bigearth.scores import metrics
 
 PATCHES, CLASSES, SAMPLES = 125_000, 43, 1000
 
@@ -22,14 +22,14 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         rows.append({"step": name, "seconds_since_start": time.perf_counter() - started, "peak_memory_gib": peak})
 
-    predicted = scores.decide(score, scores.best_thresholds(truth, score))
+    predicted = metrics.decide(score, metrics.best_thresholds(truth, score))
     step("thresholds per class")
-    scores.average_precision(truth, score, "micro"), scores.average_precision(truth, score)
+    metrics.average_precision(truth, score, "micro"), metrics.average_precision(truth, score)
     step("average precision")
-    resampled = scores.bootstrap(truth, predicted, samples=SAMPLES)
+    resampled = metrics.bootstrap(truth, predicted, samples=SAMPLES)
     step("bootstrap")
-    scores.global_scores(truth, predicted, resampled)
-    scores.class_scores(truth, predicted, [str(c) for c in range(CLASSES)], resampled)
+    metrics.global_scores(truth, predicted, resampled)
+    metrics.class_scores(truth, predicted, [str(c) for c in range(CLASSES)], resampled)
     step("all averages and classes, with intervals")
     table = pd.DataFrame(rows).round(2)
     (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bigearth import predictions
 from bigearth.errors import InputError
+from bigearth.scores import predictions
 
 
 def _write(path, **attributes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from bigearth import scores
+from bigearth.scores import metrics as scores
 
 
 def _case(name):

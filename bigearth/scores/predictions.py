@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from bigearth.cube.layout import SPLIT_TYPE
 from bigearth.errors import InputError
-from bigearth.patch import BANDS
+from bigearth.patch import BANDS, SPLITS
 
-SPLITS = ("train", "validation", "test")
 ATTRIBUTES = {"run": str, "upsampling": str, "nomenclature": int, "miniature": bool, "epochs": int, "finished": bool}
 RGB = ("B04", "B03", "B02")
 
@@ -131,3 +131,28 @@ def scored_split(predictions, allow_empty_splits=False):
             "set allow_empty_splits to score training rows in their place"
         )
     return tuple("train" if split in missing else split for split in ("test", "validation"))
+
+
+def write_predictions(path, data, predictions, attributes):
+    """Write ``predictions.h5``: patch, split, truth and score of every scored patch.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole.
+    data : Cube
+    predictions : {split: (truth, score)}
+    attributes : dict
+        Of the file, beside labels, nomenclature and miniature.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with h5py.File(partial, "w") as file:
+        names = np.concatenate([data.patches(split) for split in predictions]).astype(object)
+        codes = np.repeat([SPLITS.index(split) for split in predictions], [len(t) for t, _ in predictions.values()])
+        file.create_dataset("patch", data=names, dtype=h5py.string_dtype())
+        file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
+        file["truth"] = np.concatenate([truth for truth, _ in predictions.values()])
+        file["score"] = np.concatenate([score for _, score in predictions.values()])
+        known = {"labels": list(data.labels), "nomenclature": data.nomenclature, "miniature": data.miniature}
+        file.attrs.update(known | attributes)
+    partial.replace(path)
