@@ -18,7 +18,7 @@ def place():
     dict
         rank, ranks, node, process, cores, gpus (number that TensorFlow sees), visible (CUDA_VISIBLE_DEVICES).
     """
-    from bigearth import team
+    from bigearth.training import team
 
     mine = team.join()
     import tensorflow as tf
@@ -41,7 +41,7 @@ def allreduce_seconds(repeats=5):
     """
     import tensorflow as tf
 
-    from bigearth import team
+    from bigearth.training import team
 
     mine = team.join()
     ones = tf.ones(RESNET50_BYTES // 4)
@@ -57,8 +57,8 @@ def allreduce_seconds(repeats=5):
 
 
 def train_and_be_killed(**parameters):
-    """`bigearth.training.train`, in which the last rank's process is killed once the first epoch is on disk."""
-    from bigearth import team, training
+    """`bigearth.training.loop.train`, in which the last rank's process is killed once the first epoch is on disk."""
+    from bigearth.training import loop, team
 
     history = resolve(parameters["workdir"]) / "runs" / parameters["run"] / "history.csv"
 
@@ -70,4 +70,4 @@ def train_and_be_killed(**parameters):
     mine = team.join()
     if mine.rank == mine.size - 1:
         threading.Thread(target=kill, daemon=True).start()
-    return training.train(**parameters)
+    return loop.train(**parameters)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from bigearth import step_model
 from bigearth.errors import InputError
-from bigearth.recipe import STABLE_GLOBAL_BATCH
+from bigearth.training.recipe import STABLE_GLOBAL_BATCH
 
 
 def plan(patches, machine, deadline_hours, epochs=100, stored="native", max_nodes=64, measured_rate=None, net=None,

@@ -106,7 +106,7 @@ def measure(counts, launcher, batch_size, repeats=1, seed=1, watch=None, **train
     repeats : int
         Of each training, with seeds ``seed``, ``seed + 1`` ...; more than one are named ``-s1``, ``-s2`` ...
     **training
-        Of ``bigearth.training.train``.
+        Of ``bigearth.training.loop.train``.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def measure(counts, launcher, batch_size, repeats=1, seed=1, watch=None, **train
 
 
 def train(share, **parameters):
-    """``bigearth.training.train``, imported where it runs, on a worker: the notebook needs no TensorFlow.
+    """``bigearth.training.loop.train``, imported where it runs, on a worker: the notebook needs no TensorFlow.
 
     Without GPUs a worker keeps to the share of the cores that it has among the most workers: with all of them one
     worker would be as fast as many, and nothing could be learnt.
@@ -137,9 +137,9 @@ def train(share, **parameters):
     if not shutil.which("nvidia-smi") and share > 1:
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[: max(1, os.cpu_count() // share)])
-    from bigearth import training
+    from bigearth.training import loop
 
-    return training.train(**parameters)
+    return loop.train(**parameters)
 
 
 def _join(*texts):

@@ -36,7 +36,7 @@ def table(name="machines.csv"):
 
 
 def network(bands=12, width=64, blocks=(3, 4, 6, 3), size=120, classes=43):
-    """Size of the study's residual network, counted as ``bigearth.network`` builds it.
+    """Size of the study's residual network, counted as ``bigearth.training.network`` builds it.
 
     Returns
     -------

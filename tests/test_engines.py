@@ -228,7 +228,7 @@ def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
     tf = pytest.importorskip("tensorflow")
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("a GPU is here")
-    from bigearth import team
+    from bigearth.training import team
 
     with pytest.raises(InputError, match="TensorFlow sees no GPU"):
         team.join()

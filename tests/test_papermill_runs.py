@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from bigearth import recipe, study
+from bigearth import study
 from bigearth.__main__ import main
 from bigearth.files import ROOT
+from bigearth.training import recipe
 
 STUDIES = sorted((ROOT / "papermill_runs").glob("*.yaml"))
 

@@ -20,7 +20,7 @@ def test_network_is_counted_as_keras_counts_it():
     # trainable parameters of keras.applications.ResNet50 with its 1000 classes
     assert step_model.network(bands=3, size=224, classes=1000)["weights"] == 25_583_592
     keras = pytest.importorskip("keras")
-    from bigearth import network
+    from bigearth.training import network
 
     model = network.build(
         7, dict.fromkeys(network.BANDS, 0.0), dict.fromkeys(network.BANDS, 1.0), width=8, blocks=(1, 2)

@@ -27,8 +27,12 @@ if importlib.util.find_spec(os.environ["KERAS_BACKEND"]) is None:
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from bigearth import augmentation, network, recipe  # noqa: E402
 from bigearth.patch import BANDS  # noqa: E402
+from bigearth.training import (
+    augmentation,
+    network,
+    recipe,  # noqa: E402
+)
 
 
 class Augmented(keras.Model):

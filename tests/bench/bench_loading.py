@@ -16,13 +16,14 @@ import rasterio
 import safetensors.numpy
 import tensorflow as tf
 
-from bigearth import background, batches
+from bigearth import background
 from bigearth.archive.pixels import read_patch
 from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.patch import GROUPS, KEY, SIZE
 from bigearth.synthetic.archive import miniature
+from bigearth.training import batches
 
 BATCH = 64
 PASSES = 16  # over the patches, by the fast loaders in a round: one alone would measure how a thread starts

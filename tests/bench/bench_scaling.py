@@ -29,8 +29,9 @@ def rounds(width, blocks, batch, steps, count):
     import tensorflow as tf
     from mpi4py import MPI
 
-    from bigearth import network, optimization, team, training_step
     from bigearth.patch import BANDS, GROUPS, KEY, SIZE
+    from bigearth.training import network, optimizers, team
+    from bigearth.training import step as training_step
 
     together, alone = team.join(), team.Team()
     mpi = MPI.COMM_WORLD
@@ -42,7 +43,7 @@ def rounds(width, blocks, batch, steps, count):
 
     def prepared(members):
         model = network.build(43, dict.fromkeys(BANDS, 1000.0), dict.fromkeys(BANDS, 500.0), width=width, blocks=blocks)
-        updates = optimization.optimizer("sgd", None, "float32")
+        updates = optimizers.optimizer("sgd", None, "float32")
         updates.build(model.trainable_variables)
         step = training_step.compile_step(members, model, updates)
         seed, rate, stop = tf.constant([1, 2], tf.int32), tf.constant(1e-3), tf.constant(0.0)

@@ -17,25 +17,25 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import background, batches, network, optimization, recipe
-from bigearth import team as workers
+from bigearth import background
 from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.patch import BANDS, SIZE
 from bigearth.synthetic.archive import miniature
-from bigearth.training_step import compile_step
+from bigearth.training import batches, network, optimizers, recipe, team
+from bigearth.training.step import compile_step
 
 
 class Trainer:
     """One worker's network and step, with input from the cube or one repeated batch."""
 
     def __init__(self, arguments, augment=True):
-        self.team, self.batch = workers.join(), arguments.batch
+        self.team, self.batch = team.join(), arguments.batch
         self.cube = open_cube(resolve(arguments.workdir) / "cube.h5")
         self.keys = list(recipe.inputs_of("multispectral", "network"))
         model = network.build(43, self.cube.mean, self.cube.std, width=arguments.width, blocks=arguments.blocks)
-        updates = optimization.optimizer()
+        updates = optimizers.optimizer()
         updates.build(model.trainable_variables)
         self.compiled = compile_step(self.team, model, updates, augment, 0.2 if augment else 0)
         self.epoch = 0

@@ -19,14 +19,15 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bigearth import background, batches, checkpoints, evaluation, files, network, optimization, provenance, recipe
-from bigearth import team as workers
+from bigearth import background, files, provenance
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError, Interrupted
 from bigearth.scores import metrics, predictions
-from bigearth.training_step import compile_step
+from bigearth.training import batches, checkpoints, network, optimizers, recipe, scoring
+from bigearth.training import team as workers
+from bigearth.training.records import TIMINGS, read_earlier_run, start_timings, write_table
+from bigearth.training.step import compile_step
 
-TIMINGS = ["epoch", "step", "rank", "input_s", "compute_s", "allreduce_s", "step_s"]
 SAMPLED = 20  # steps per epoch whose times are kept
 
 
@@ -50,21 +51,21 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
         Name of the run; its files go to ``<workdir>/runs/<run>/``.
     workdir, cube : path
     bands, upsampling, width, blocks, l2, dropout, weights
-        See `bigearth.network.build`.
+        See `bigearth.training.network.build`.
     epochs, batch_size, seed : int
         The batch is per worker.
     warmup, milestones, learning_rate, schedule
-        See `bigearth.recipe.learning_rates`.
+        See `bigearth.training.recipe.learning_rates`.
     optimizer, optimizer_options
-        See `bigearth.optimization.optimizer`.
+        See `bigearth.training.optimizers.optimizer`.
     augment : bool
         Random rotations and flips.
     mixup : float
         Parameter of mix-up's beta distribution; 0: none.
     class_weights : bool
-        Weight the positive term of each class by its rarity (`bigearth.network.positive_weights`).
+        Weight the positive term of each class by its rarity (`bigearth.training.network.positive_weights`).
     oversampling : bool
-        See patches of rare classes more often (`bigearth.batches.rare_class_repeats`).
+        See patches of rare classes more often (`bigearth.training.batches.rare_class_repeats`).
     precision, jit_compile
         Keras' dtype policy; XLA for the forward and backward pass.
     deterministic : bool
@@ -76,7 +77,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     -------
     dict
         rank, workers, run, epochs, val_f1, test_f1, checksum of the weights, scored, without_positive (both as
-        `bigearth.recipe.check_parameters` has them).
+        `bigearth.training.recipe.check_parameters` has them).
 
     Raises
     ------
@@ -94,7 +95,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     data = open_cube(cube)
     trained_on = {"classes": len(data.labels), "patches": {split: len(rows) for split, rows in data.rows.items()},
                   "selection": data.attributes.get("selection")}  # fmt: skip
-    result, checkpoint, state = team.on_first(lambda: _earlier(folder, parameters, trained_on))
+    result, checkpoint, state = team.on_first(lambda: read_earlier_run(folder, parameters, trained_on))
     if result:
         say(f"run {run} is finished: {folder}")
         return result | {"rank": team.rank}
@@ -111,7 +112,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     model = network.build(len(data.labels), data.mean, data.std, bands, upsampling, width, blocks, l2, dropout, weights)
     if weights and team.rank == 0 and not checkpoint:  # the others would download the same file to the same place
         network.load_imagenet(model, weights)
-    updates = optimization.optimizer(optimizer, optimizer_options, precision)
+    updates = optimizers.optimizer(optimizer, optimizer_options, precision)
     updates.build(model.trainable_variables)
     variables = model.weights + updates.variables
     if checkpoint:
@@ -122,13 +123,13 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     state = state or {"epoch": 0, "history": [], "seconds": 0, "parameters": parameters, "trained_on": trained_on}
     before = state["seconds"]
     if team.rank == 0:
-        _start_timings(folder, state["epoch"])
+        start_timings(folder, state["epoch"])
         if state["history"]:  # a kill may have come between the checkpoint and its line
-            _write_table(folder / "history.csv", pd.DataFrame(state["history"]))
+            write_table(folder / "history.csv", pd.DataFrame(state["history"]))
 
     step = compile_step(team, model, updates, augment, mixup, jit_compile,
                         network.positive_weights(classes) if class_weights else None)  # fmt: skip
-    score = evaluation.scorer(team, model, data, keys, batch_size)
+    score = scoring.scorer(team, model, data, keys, batch_size)
     repeats = batches.rare_class_repeats(classes) if oversampling else None
     rates = recipe.learning_rates(plan["steps"], epochs, team.size, batch_size, warmup, milestones, learning_rate,
                                   schedule)  # fmt: skip
@@ -141,7 +142,7 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
             loss, timings = _epoch(team, step, source, rates[epoch], seed, epoch, stop)
             trained = time.perf_counter()
             _average_batchnorm(team, model)
-            val_loss, val_f1 = evaluation.validate(team, score, data.rows[plan["scored"]["validation"]])
+            val_loss, val_f1 = scoring.validate(team, score, data.rows[plan["scored"]["validation"]])
             if not np.isfinite(val_loss):  # the last update may have been the bad one: it must not be kept
                 raise _diverged("validation loss", val_loss, epoch, plan["steps"], rates[epoch, -1])
             timings, validated = team.gather(timings), time.perf_counter()
@@ -153,12 +154,12 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
                 table = pd.DataFrame(timings, columns=TIMINGS).astype({"epoch": int, "step": int, "rank": int})
                 table.to_csv(folder / "timings.csv", mode="a", header=False, index=False)
                 checkpoints.write(folder / "checkpoints", [variable.numpy() for variable in variables], state)
-                _write_table(folder / "history.csv", pd.DataFrame(state["history"]))
+                write_table(folder / "history.csv", pd.DataFrame(state["history"]))
             say(f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, validation loss {val_loss:.4f}, micro F1 {val_f1:.3f}, "
                 f"{len(order) / line['seconds']:.0f} images/s")  # fmt: skip
 
     checksum = _same_everywhere(team, model)
-    predicted = {split: evaluation.predict_split(team, score, data.rows[split], len(data.labels))
+    predicted = {split: scoring.predict_split(team, score, data.rows[split], len(data.labels))
                  for split in sorted(set(plan["scored"].values()))}  # fmt: skip
     truth, probability = predicted[plan["scored"]["test"]]
     test_f1 = metrics.precision_recall_f1(metrics.counts(truth, metrics.decide(probability)), "micro")[2]
@@ -259,29 +260,6 @@ def _stop_signal():
         signal.signal(signal.SIGUSR1, before)
 
 
-def _earlier(folder, parameters, trained_on):
-    """Result of the finished run, or else path and state of its newest checkpoint."""
-    result, checkpoint, state = None, None, None
-    if (folder / "provenance.json").exists() and (folder / "predictions.h5").exists():
-        record = json.loads((folder / "provenance.json").read_text())
-        result, before, on = record["result"], record["parameters"], record.get("trained_on")
-    else:
-        checkpoint, state = checkpoints.newest(folder / "checkpoints")
-        before, on = (state["parameters"], state.get("trained_on")) if state else (parameters, None)
-    now = {name: value for name, value in parameters.items() if name not in ("workdir", "cube")}
-    changed = [f"{name} = {before.get(name)!r}, now {now[name]!r}" for name in now if before.get(name) != now[name]]
-    if changed:
-        raise InputError(f"run {folder.name} exists with {'; '.join(changed)}: choose another name, or remove {folder}")
-    if on and on != trained_on:
-        was, now = (f"{cube['classes']} classes and {cube['patches']} patches" for cube in (on, trained_on))
-        was = "another choice of patches" if was == now else was
-        raise InputError(
-            f"run {folder.name} was trained on a cube with {was}, {parameters['cube']} has {now}: choose another name, "
-            f"or remove {folder}"
-        )
-    return result, checkpoint, state
-
-
 def _same_everywhere(team, model):
     """Checksum of the weights; they must be the same bytes on every worker."""
     digest = hashlib.sha256(b"".join(variable.numpy().tobytes() for variable in model.weights)).digest()
@@ -290,17 +268,3 @@ def _same_everywhere(team, model):
         differ = np.flatnonzero((seen != seen[0]).any(axis=1))
         raise RuntimeError(f"after training the weights of workers {differ} are not those of worker 0")
     return digest.hex()
-
-
-def _start_timings(folder, epochs):
-    """An empty timings.csv, or the one of the epochs that the checkpoint holds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "timings.csv"
-    table = pd.read_csv(path) if epochs and path.exists() else pd.DataFrame(columns=TIMINGS)
-    _write_table(path, table[table["epoch"] <= epochs])
-
-
-def _write_table(path, table):
-    partial = path.with_name(f".{path.name}.partial")
-    table.to_csv(partial, index=False)
-    partial.replace(path)

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from bigearth import network, recipe
 from bigearth.cube.reading import open_cube
 from bigearth.patch import BANDS
+from bigearth.training import network, recipe
 
 MEAN, STD = (
     {band: 1000.0 + 100 * i for i, band in enumerate(BANDS)},

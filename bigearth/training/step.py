@@ -5,7 +5,7 @@ import time
 import keras
 import tensorflow as tf
 
-from bigearth import augmentation, network
+from bigearth.training import augmentation, network
 
 
 def compile_step(team, model, optimizer, augment=True, mixup=0.2, jit_compile=False, positive_weight=None):
@@ -13,12 +13,12 @@ def compile_step(team, model, optimizer, augment=True, mixup=0.2, jit_compile=Fa
 
     Parameters
     ----------
-    team : bigearth.team.Team
-    model, optimizer : as `bigearth.network.build` and `bigearth.optimization.optimizer` make them
+    team : bigearth.training.team.Team
+    model, optimizer : as `bigearth.training.network.build` and `bigearth.training.optimizers.optimizer` make them
     augment, mixup, jit_compile
-        See `bigearth.training.train`.
+        See `bigearth.training.loop.train`.
     positive_weight : array (labels,), optional
-        See `bigearth.network.binary_crossentropy`.
+        See `bigearth.training.network.binary_crossentropy`.
 
     Returns
     -------

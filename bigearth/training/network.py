@@ -6,7 +6,7 @@ from keras import layers, ops
 
 from bigearth.files import resolve
 from bigearth.patch import BANDS, GROUPS, KEY, SIZE
-from bigearth.recipe import inputs_of
+from bigearth.training.recipe import inputs_of
 
 RGB = ("B04", "B03", "B02")
 # The epsilon is keras.applications.ResNet50's. The momentum of the running statistics is 0.9 as in Goyal et al. (Keras:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigearth import checkpoints, recipe, training
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.scores.predictions import read_predictions
+from bigearth.training import checkpoints, loop, recipe, records
 
 TINY = {"width": 4, "blocks": (1, 1), "epochs": 3, "batch_size": 4, "warmup": 1, "deterministic": True}
 SAME = ["epoch", "learning_rate", "loss", "val_loss", "val_f1", "images"]  # what two equal runs share
@@ -64,7 +64,7 @@ def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, t
     table = history(place["workdir"], "two")
     assert list(table["epoch"]) == [1, 2, 3] and (table["images"] == 8 * steps).all()
     timings = pd.read_csv(folder / "timings.csv")
-    assert len(timings) == 3 * 2 * min(steps, training.SAMPLED) and list(timings) == training.TIMINGS
+    assert len(timings) == 3 * 2 * min(steps, loop.SAMPLED) and list(timings) == records.TIMINGS
     parts = timings[["input_s", "compute_s", "allreduce_s"]]
     assert (parts >= 0).all(axis=None) and (parts.sum(axis=1) <= timings["step_s"] + 1e-3).all()
     read = read_predictions(folder / "predictions.h5")
@@ -128,7 +128,7 @@ def on_start(place):
     """The weights before training, from the same seed."""
     cube = open_cube(place["cube"])
     keras.utils.set_random_seed(1)
-    return training.network.build(len(cube.labels), cube.mean, cube.std, width=4, blocks=(1, 1)).get_weights()
+    return loop.network.build(len(cube.labels), cube.mean, cube.std, width=4, blocks=(1, 1)).get_weights()
 
 
 def test_one_worker_needs_no_horovod(place):
@@ -142,47 +142,47 @@ def test_one_worker_needs_no_horovod(place):
 
 def test_a_nan_loss_stops_with_epoch_step_rate_and_advice(place):
     with pytest.raises(InputError, match=r"nan in epoch 1, step \d+, at learning rate 1.*e\+.*lower learning_rate"):
-        training.train(run="nan", **place, **TINY | {"learning_rate": 1e20, "warmup": 0})
+        loop.train(run="nan", **place, **TINY | {"learning_rate": 1e20, "warmup": 0})
 
 
 def test_weights_that_became_nan_are_not_kept(place, monkeypatch):
-    monkeypatch.setattr(training.evaluation, "validate", lambda *_: (np.nan, 0.0))
+    monkeypatch.setattr(loop.evaluation, "validate", lambda *_: (np.nan, 0.0))
     with pytest.raises(InputError, match=r"validation loss became nan in epoch 1.*there is no checkpoint yet"):
-        training.train(run="nan-at-the-end", **place, **TINY)
+        loop.train(run="nan-at-the-end", **place, **TINY)
     assert not list((Path(place["workdir"]) / "runs/nan-at-the-end").rglob("*.npz"))
 
 
 def test_a_kill_after_the_last_checkpoint_loses_no_line(place):
     chosen = {"run": "last-line", **place, **TINY | {"epochs": 2}}
-    training.train(**chosen)
+    loop.train(**chosen)
     folder = Path(place["workdir"]) / "runs/last-line"
     whole = (folder / "history.csv").read_text()
     (folder / "history.csv").write_text(whole[: whole.rindex("\n2,") + 1])
     (folder / "provenance.json").unlink()
-    training.train(**chosen)
+    loop.train(**chosen)
     assert (folder / "history.csv").read_text() == whole
 
 
 def test_another_cube_under_the_same_name_is_refused(place, monkeypatch):
     chosen = {"run": "another-cube", **place, **TINY | {"epochs": 1}}
-    training.train(**chosen)
+    loop.train(**chosen)
     opened = open_cube(place["cube"])
-    for module in (recipe, training):
+    for module in (recipe, loop):
         fewer = opened.rows | {"train": opened.rows["train"][:-1]}
         monkeypatch.setattr(module, "open_cube", lambda path, rows=fewer: replace(opened, rows=rows))
     with pytest.raises(InputError, match="another-cube was trained on a cube with .* has 43 classes and .*: choose"):
-        training.train(**chosen)
+        loop.train(**chosen)
     (Path(place["workdir"]) / "runs/another-cube/provenance.json").unlink()
     with pytest.raises(InputError, match="another-cube was trained on a cube with"):
-        training.train(**chosen)
+        loop.train(**chosen)
 
 
 def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
     opened = open_cube(place["cube"])
     without = replace(opened, rows=opened.rows | {"validation": range(0, 0), "test": range(0, 0)})
-    for module in (recipe, training):
+    for module in (recipe, loop):
         monkeypatch.setattr(module, "open_cube", lambda path: without)
-    result = training.train(run="empty", allow_empty_splits=True, **place, **TINY | {"epochs": 1})
+    result = loop.train(run="empty", allow_empty_splits=True, **place, **TINY | {"epochs": 1})
     assert result["scored"] == {"validation": "train", "test": "train"}
     read = read_predictions(Path(place["workdir"]) / "runs/empty/predictions.h5")
     assert set(read.split) == {"train"} and len(read.patch) == len(opened.rows["train"])
@@ -200,7 +200,7 @@ def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
 )
 def test_the_open_ends_train(place, variant):
     name = "-".join(variant)
-    result = training.train(run=name, **place, **TINY | {"epochs": 1} | variant)
+    result = loop.train(run=name, **place, **TINY | {"epochs": 1} | variant)
     table = history(place["workdir"], name)
     assert np.isfinite(table.to_numpy(float)).all() and 0 <= result["test_f1"] <= 1
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from bigearth import augmentation
+from bigearth.training import augmentation
 
 
 def symmetries(patch):

@@ -11,8 +11,8 @@ import sys
 
 import keras
 
-from bigearth import batches, network, training
 from bigearth.errors import Interrupted
+from bigearth.training import batches, loop, network
 
 
 def main(run, accident=None, at=None, frozen=False, **parameters):
@@ -40,7 +40,7 @@ def main(run, accident=None, at=None, frozen=False, **parameters):
 
         network.build = frozen_build
     try:
-        result = training.train(run=run, **parameters)
+        result = loop.train(run=run, **parameters)
     except Interrupted as stopped:  # by returning, no worker is killed before it has said so
         result = {"interrupted": str(stopped)}
     os.write(1, f"{json.dumps(result)}\n".encode())  # in one piece: mpiexec mixes what its ranks write

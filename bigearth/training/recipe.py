@@ -10,7 +10,7 @@ from bigearth.patch import BANDS, GROUPS, KEY, SIZE
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS
 STABLE_GLOBAL_BATCH = 8192  # the largest that the paper cites as stable with plain SGD (Goyal et al. 2017)
-# what notebook 03 declares and passes on to `bigearth.training.train`, beside run, workdir and cube
+# what notebook 03 declares and passes on to `bigearth.training.loop.train`, beside run, workdir and cube
 PARAMETERS = """bands upsampling width blocks weights epochs batch_size learning_rate schedule warmup milestones
     optimizer optimizer_options l2 dropout augment mixup class_weights oversampling precision jit_compile deterministic
     seed allow_empty_splits""".split()
@@ -29,13 +29,6 @@ def inputs_of(bands, upsampling):
         return {"data_super": (SIZE[10], SIZE[10], len(BANDS))}
     wanted = set(BANDS if bands in ("multispectral", "multiresolution") else GROUPS[10] if bands == "rgb" else bands)
     return {KEY[m]: (SIZE[m], SIZE[m], len(group)) for m, group in GROUPS.items() if wanted & set(group)}
-
-
-def train(**parameters):
-    """`bigearth.training.train`, imported where this is called: on a worker, so that a notebook needs no TensorFlow."""
-    from bigearth import training
-
-    return training.train(**parameters)
 
 
 def learning_rates(steps, epochs, workers, batch_size, warmup, milestones, learning_rate=0.1, schedule="step"):
@@ -79,7 +72,7 @@ def check_parameters(*, cube, workers=1, bands="multispectral", upsampling="netw
     ----------
     cube : path
     workers : int
-    others : those of `bigearth.training.train`
+    others : those of `bigearth.training.loop.train`
 
     Returns
     -------

@@ -1,14 +1,14 @@
 import keras
 import numpy as np
 
-from bigearth import optimization
+from bigearth.training import optimizers
 
 
 def test_lars_follows_the_written_out_update():
     random = np.random.default_rng(0)
     kernel, bias = random.normal(size=(3, 3, 2, 4)).astype("f4"), random.normal(size=4).astype("f4")
     variables = [keras.Variable(kernel), keras.Variable(bias)]
-    lars = optimization.LARS(learning_rate=0.5, momentum=0.9, trust=0.01, decay=0.1)
+    lars = optimizers.LARS(learning_rate=0.5, momentum=0.9, trust=0.01, decay=0.1)
     velocity = [0, 0]
     for _ in range(3):
         gradients = [random.normal(size=v.shape).astype("f4") for v in variables]
@@ -22,12 +22,12 @@ def test_lars_follows_the_written_out_update():
 
 
 def test_lars_is_saved_and_loaded_by_keras():
-    lars = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimization.LARS(trust=0.02)))
-    assert lars.trust == 0.02 and lars.momentum == optimization.MOMENTUM
+    lars = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizers.LARS(trust=0.02)))
+    assert lars.trust == 0.02 and lars.momentum == optimizers.MOMENTUM
 
 
 def test_options_reach_keras_as_they_are():
-    sgd = optimization.optimizer("sgd", {"global_clipnorm": 1.0, "gradient_accumulation_steps": 2})
+    sgd = optimizers.optimizer("sgd", {"global_clipnorm": 1.0, "gradient_accumulation_steps": 2})
     assert (sgd.nesterov, sgd.momentum, sgd.global_clipnorm, sgd.gradient_accumulation_steps) == (True, 0.9, 1.0, 2)
-    assert isinstance(optimization.optimizer("lamb"), keras.optimizers.Lamb)
-    assert isinstance(optimization.optimizer("lars", precision="mixed_float16"), keras.optimizers.LossScaleOptimizer)
+    assert isinstance(optimizers.optimizer("lamb"), keras.optimizers.Lamb)
+    assert isinstance(optimizers.optimizer("lars", precision="mixed_float16"), keras.optimizers.LossScaleOptimizer)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bigearth import recipe
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
+from bigearth.training import recipe
 
 
 def test_learning_rate_is_the_papers():

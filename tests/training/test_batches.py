@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bigearth import background, batches
+from bigearth import background
+from bigearth.training import batches
 
 
 @pytest.fixture
