@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bigearth import step_model
 from bigearth.errors import InputError
+from bigearth.scaling import step_model
 
 TAILS = {
     "normal": lambda rng, shape: rng.standard_normal(shape, np.float32),
@@ -23,7 +23,7 @@ def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
     ----------
     workers, steps : int
     p : dict
-        From :func:`bigearth.step_model.parameters`; ``noise`` is the standard deviation of a step's compute
+        From :func:`bigearth.scaling.step_model.parameters`; ``noise`` is the standard deviation of a step's compute
         time over its mean.
     seed : int
     tail : {"normal", "exponential"}

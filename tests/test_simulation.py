@@ -3,8 +3,9 @@ import time
 import numpy as np
 import pytest
 
-from bigearth import simulation, step_model
+from bigearth import simulation
 from bigearth.errors import InputError
+from bigearth.scaling import step_model
 
 
 @pytest.mark.parametrize("machine", ["juwels", "h100"])

@@ -16,8 +16,9 @@ import sys
 import numpy as np
 import pandas as pd
 
-from bigearth import engines, step_model
+from bigearth import engines
 from bigearth.files import ROOT
+from bigearth.scaling import step_model
 
 
 def rounds(width, blocks, batch, steps, count):

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bigearth import step_model
 from bigearth.errors import InputError
+from bigearth.scaling import step_model
 from bigearth.training.recipe import STABLE_GLOBAL_BATCH
 
 
@@ -20,7 +20,7 @@ def plan(patches, machine, deadline_hours, epochs=100, stored="native", max_node
     patches : int
         In the archive, after exclusions.
     machine : str
-        Name in ``data/machines.csv``.
+        Name in ``machines.csv``.
     deadline_hours : float
         The training must end within this, at the pessimistic end of the uncertainty.
     epochs : int

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigearth import planner, simulation, step_model
+from bigearth import simulation
 from bigearth.errors import InputError
 from bigearth.files import ROOT
+from bigearth.scaling import fitting, planner, step_model
 
 
 def test_every_figure_has_a_source_and_every_machine_is_complete():
@@ -97,14 +98,14 @@ def test_fit_leave_one_out_and_what_points_cannot_say():
     p = step_model.parameters("juwels")
     k = np.array([4, 8, 16, 32, 64])
     times = step_model.step(k, p | {"seconds_per_image": 0.002})["step"].to_numpy()
-    fitted, intervals = step_model.fit(k, times, p, ["seconds_per_image"])
+    fitted, intervals = fitting.fit(k, times, p, ["seconds_per_image"])
     assert fitted["seconds_per_image"] == pytest.approx(0.002, rel=1e-3)
-    assert step_model.leave_one_out(k, times, p, ["seconds_per_image"]) == pytest.approx(times, rel=1e-3)
+    assert fitting.leave_one_out(k, times, p, ["seconds_per_image"]) == pytest.approx(times, rel=1e-3)
     # one node only: the link between nodes is never used
-    _, intervals = step_model.fit([1, 2, 3, 4], times[:4], p, ["seconds_per_image", "link_between"])
+    _, intervals = fitting.fit([1, 2, 3, 4], times[:4], p, ["seconds_per_image", "link_between"])
     assert np.isinf(intervals["high"][1])
     with pytest.raises(InputError, match="points cannot tell"):
-        step_model.fit([4], [1.0], p, ["seconds_per_image"])
+        fitting.fit([4], [1.0], p, ["seconds_per_image"])
 
 
 def test_fitted_parameters_of_simulated_data_come_back_within_their_intervals():
@@ -116,7 +117,7 @@ def test_fitted_parameters_of_simulated_data_come_back_within_their_intervals():
     for seed in range(8):
         runs = [simulation.simulate(k, steps, truth, seed=100 * seed + k)["step"] for k in workers]
         mean, error = ([f(run) for run in runs] for f in (np.mean, lambda run: np.std(run) / np.sqrt(steps)))
-        _, found = step_model.fit(workers, mean, start, free, deviation=error)
+        _, found = fitting.fit(workers, mean, start, free, deviation=error)
         inside += [row.low <= truth[row.parameter] <= row.high for row in found.itertuples()]
         assert found["value"].to_numpy() == pytest.approx([truth[name] for name in free], rel=0.1)
     assert sum(inside) >= 20  # of 24, at 95 %
@@ -127,7 +128,7 @@ def test_model_beside_the_published_curve():
     gpus, seconds = published["gpus"].to_numpy(), published["seconds_per_epoch"].to_numpy()
     images = 519_226 * 0.6
     p = step_model.parameters("juwels", algorithm="ring", seconds_per_image=347 * 4 / images)
-    fitted, _ = step_model.fit(gpus, seconds, p, ["seconds_per_image"], lambda k, q: step_model.epoch(k, q, images))
+    fitted, _ = fitting.fit(gpus, seconds, p, ["seconds_per_image"], lambda k, q: step_model.epoch(k, q, images))
     error = step_model.epoch(gpus, fitted, images) / seconds - 1
     assert np.abs(error).max() < 0.09
     # with overhead, nodes x time can only grow

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigearth import measurements, scaling
 from bigearth.errors import InputError
+from bigearth.scaling import measure, speedup
+from bigearth.scaling import runs as measurements
 
 
 def write_run(workdir, run, workers=1, batch_size=8, epochs=3, seconds=10.0, width=8, seed=1, nodes=1,
@@ -50,13 +51,13 @@ def write_run(workdir, run, workers=1, batch_size=8, epochs=3, seconds=10.0, wid
 
 
 def test_speedup_efficiency_and_serial_fraction():
-    found = scaling.speedups([1, 2, 4], [100, 55, 32.5])
+    found = speedup.speedups([1, 2, 4], [100, 55, 32.5])
     # Amdahl's law with a serial tenth
     assert found["speedup"].tolist() == pytest.approx([1, 1 / 0.55, 1 / 0.325])
     assert found["efficiency"].tolist() == pytest.approx([1, 1 / 1.1, 1 / 1.3])
     assert np.isnan(found["karp_flatt"][0]) and found["karp_flatt"][1:].tolist() == pytest.approx([0.1, 0.1])
     # JUWELS from 4 to 8 GPUs: faster than twice
-    assert scaling.speedups([4, 8], [347, 172])["karp_flatt"][1] < 0
+    assert speedup.speedups([4, 8], [347, 172])["karp_flatt"][1] < 0
 
 
 def test_repeats_are_averaged_and_start_up_is_apart(tmp_path):
@@ -67,7 +68,7 @@ def test_repeats_are_averaged_and_start_up_is_apart(tmp_path):
     # the first epoch's 5 s of tracing belong to the start-up of 20 s
     assert runs["epoch_s"].tolist() == [10, 12, 6] and runs["startup_s"].tolist() == [25, 25, 25]
     assert measurements.collect(tmp_path, ["a"])["run"].tolist() == ["a-s1", "a-s2"]
-    weak = scaling.series(runs)
+    weak = speedup.series(runs)
     assert weak["workers"].tolist() == [1, 2] and weak["repeats"].tolist() == [2, 1]
     assert weak["epoch_s"].tolist() == [11, 6] and weak["deviation"][0] == pytest.approx(np.sqrt(2))
     assert weak["speedup"][1] == pytest.approx(11 / 6) and (weak["remarks"] == "").all()
@@ -78,7 +79,7 @@ def test_weak_and_strong_series(tmp_path):
     write_run(tmp_path, "w1", workers=1, batch_size=8, seconds=10)
     write_run(tmp_path, "w2", workers=2, batch_size=8, seconds=5.5)
     write_run(tmp_path, "w2-b4", workers=2, batch_size=4, seconds=7)
-    found = scaling.series(measurements.collect(tmp_path)).set_index(["scaling", "workers", "epoch_s"])
+    found = speedup.series(measurements.collect(tmp_path)).set_index(["scaling", "workers", "epoch_s"])
     assert found.loc[("weak", 2, 5.5), "efficiency"] == pytest.approx(10 / 11)
     assert found.loc[("strong", 2, 7), "efficiency"] == pytest.approx(5 / 7)
     assert len(found) == 4 and (found["remarks"] == "").all()
@@ -88,7 +89,7 @@ def test_different_experiments_are_never_mixed(tmp_path):
     write_run(tmp_path, "narrow", workers=1, width=8)
     write_run(tmp_path, "wide", workers=2, width=16)
     write_run(tmp_path, "batch", workers=4, batch_size=16)
-    found = scaling.series(measurements.collect(tmp_path))
+    found = speedup.series(measurements.collect(tmp_path))
     assert found["series"].nunique() == 3 and found["speedup"].isna().all()
     assert found["remarks"].str.contains("single point").all()
 
@@ -110,7 +111,7 @@ def test_every_setting_sets_a_series_apart_and_is_named(tmp_path, setting):
     for workers in (1, 2):
         write_run(tmp_path, f"a-n{workers}", workers=workers, **same)
         write_run(tmp_path, f"b-n{workers}", workers=workers, seed=2, **same | setting)
-    found = scaling.series(measurements.collect(tmp_path))
+    found = speedup.series(measurements.collect(tmp_path))
     assert found.groupby("series").size().tolist() == [2, 2] and (found["repeats"] == 1).all()
     named = found["series"].drop_duplicates().tolist()
     if "schedule" not in setting:  # that is always named
@@ -157,7 +158,7 @@ def test_interrupted_and_incomplete_runs_are_remarked(tmp_path):
     assert "holds 2 of 3 epochs" in remarks["short"] and "epochs missing" in remarks["short"]
     assert "not every rank" in remarks["short"] and "ranks [0] of 2" in remarks["lost"]
     assert remarks["bare"] == "no timings.csv" and runs.attrs["left_out"] == ["killed"]
-    assert "short: history.csv" in "".join(scaling.series(runs)["remarks"])
+    assert "short: history.csv" in "".join(speedup.series(runs)["remarks"])
     assert measurements.parts(tmp_path, runs)["run"].tolist() == ["lost", "short"]
 
 
@@ -222,15 +223,15 @@ def test_measuring_trains_with_equal_batch_per_worker_and_in_all(tmp_path, monke
             pass
 
         def run(self, function, watch, share, run, batch_size, seed, **training):
-            assert function is scaling.train and share == 2 and training["epochs"] == 2
+            assert function is measure.train and share == 2 and training["epochs"] == 2
             calls.append((self.workers, run, batch_size, seed))
 
-    monkeypatch.setattr(scaling.engines, "start", Group)
+    monkeypatch.setattr(speedup.engines, "start", Group)
     stale = tmp_path / "runs" / "scaling-w1-b8"
     stale.mkdir(parents=True)
-    names = scaling.measure([2, 1], "mpi", 8, workdir=tmp_path, epochs=2)
+    names = measure.measure([2, 1], "mpi", 8, workdir=tmp_path, epochs=2)
     assert calls == [(1, "scaling-w1-b8", 8, 1), (2, "scaling-w2-b8", 8, 1), (2, "scaling-w2-b4", 4, 1)]
     assert names == [name for _, name, *_ in calls] and not stale.exists()
     calls.clear()
-    scaling.measure([2], "mpi", 8, repeats=2, seed=5, workdir=tmp_path, epochs=2)
+    measure.measure([2], "mpi", 8, repeats=2, seed=5, workdir=tmp_path, epochs=2)
     assert calls == [(2, "scaling-w2-b8-s1", 8, 5), (2, "scaling-w2-b8-s2", 8, 6)]
