@@ -31,7 +31,7 @@ def main(arguments=None):
 def _run(options):
     # imported late: each command loads only what it needs
     if options.command == "doctor":
-        from bigearth import doctor
+        from bigearth.cluster import doctor
 
         return doctor.main()
     if options.command == "check":

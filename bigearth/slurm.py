@@ -9,7 +9,8 @@ import sys
 import time
 from dataclasses import replace
 
-from bigearth import execution, run_state, sites
+from bigearth import execution, run_state
+from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 
@@ -56,7 +57,7 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
         Results that cannot be written, no Slurm here, or Slurm refuses a job: its message. Then none of this call's
         jobs stays.
     """
-    site = sites.profile(site_name)
+    site = profiles.profile(site_name)
     if dry_run:
         print("\n".join(script(study, run, site_name, site, force) for run in runs), end="")
         return 0
@@ -104,7 +105,7 @@ def _warn(study, new):
         return 0
     for name, job in new.items():
         _, state, reason = jobs.get(name, (job, "", ""))
-        if state == "PENDING" and reason in sites.NEVER:
+        if state == "PENDING" and reason in profiles.NEVER:
             print(
                 f"{name}: job {job} asks for more than the partition gives ({reason}): `scancel {job}`, see resources"
             )
@@ -120,9 +121,9 @@ def script(study, run, site_name, site, force=False):
         f"--chdir={ROOT}",
         f"--output={str(_log(study, run)).replace('%', '%%')}",
         f"--signal=USR1@{site['warning']}",
-        *sites.options(site, run.resources),
+        *profiles.options(site, run.resources),
     ]
-    exports = [f"export {key}={shlex.quote(value)}" for key, value in sites.environment(site).items()]
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in profiles.environment(site).items()]
     parts = {
         "RUN": run.name,
         "AFTER": ", ".join(run.after) or "nothing",
@@ -199,7 +200,7 @@ def _watch(study, runs):
             job, state, reason = jobs.get(run.name, ("-", "ended", ""))
             active = active or (state not in ENDED and state != "ended")
             why = f" ({reason})" if reason not in ("None", "") else ""
-            if state == "PENDING" and reason in sites.NEVER:
+            if state == "PENDING" and reason in profiles.NEVER:
                 if time.monotonic() - stuck.setdefault(job, time.monotonic()) > STUCK_SECONDS:
                     subprocess.run(["scancel", job])
                     why = f" ({reason}: asks for more than the partition gives; cancelled)"

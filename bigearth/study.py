@@ -9,7 +9,8 @@ from pathlib import Path
 import papermill
 import yaml
 
-from bigearth import execution, sites, slurm
+from bigearth import execution, slurm
+from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.files import ROOT, resolve
 
@@ -262,7 +263,7 @@ def main(options):
     if options.watch and not options.slurm:
         raise InputError("--watch follows Slurm jobs: give --slurm SITE too")
     if options.slurm or options.job:
-        site = sites.profile(options.slurm or options.job)
+        site = profiles.profile(options.slurm or options.job)
         study = replace(study, runs=tuple(slurm.placed(run, site) for run in study.runs))
     chosen = [run for run in study.runs if not options.run or run.name in options.run]
     if options.slurm:

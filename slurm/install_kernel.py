@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ipykernel.kernelspec import install
 
-from bigearth import sites
+from bigearth.cluster import profiles
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", help="profile in slurm/sites whose set-up the kernel does before it starts")
     options = parser.parse_args(arguments)
-    site = sites.profile(options.site) if options.site else None
+    site = profiles.profile(options.site) if options.site else None
     # a hub starts kernels with its own PATH, but mpiexec and its likes are looked up where this environment has them
     programs = Path(sys.executable).parent
     folder = Path(
@@ -25,7 +25,7 @@ def main(arguments=None):
     spec = json.loads((folder / "kernel.json").read_text())
     spec["argv"].append("--IPKernelApp.capture_fd_output=False")  # libraries' start-up lines go to the server's log
     if site:
-        exports = [f"export {key}={shlex.quote(value)}" for key, value in sites.environment(site).items()]
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in profiles.environment(site).items()]
         script = "\n".join(
             [*exports, site["setup"].strip(), f"export PATH={shlex.quote(str(programs))}:$PATH", 'exec "$@"']
         )

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from bigearth import engines
+from bigearth.cluster import engines
 from bigearth.errors import InputError
 
 
@@ -19,7 +19,7 @@ def measure(counts, launcher, batch_size, repeats=1, seed=1, watch=None, **train
     counts : sequence of int
         Numbers of workers.
     launcher : str
-        See ``bigearth.engines.start``.
+        See ``bigearth.cluster.engines.start``.
     batch_size : int
         Per worker; of the strong series: that of the smallest count, divided.
     repeats : int

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from bigearth import engines
+from bigearth.cluster import engines
 from bigearth.files import ROOT
 from bigearth.scaling import step_model
 

@@ -46,7 +46,7 @@ def wait(folder):
 if __name__ == "__main__":
     import on_ranks  # under this name the workers find the functions, too
 
-    from bigearth import engines
+    from bigearth.cluster import engines
 
     launcher, workers, function, *folder = sys.argv[1:]
     with engines.start(json.loads(workers), launcher) as group:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bigearth import engines, launchers
+from bigearth.cluster import engines, failures, launchers
 from bigearth.errors import InputError
 
 
@@ -78,7 +78,7 @@ def test_interfaces_that_are_not_here(monkeypatch):
     ],
 )
 def test_the_rank_that_was_killed(log, rank):
-    assert launchers.dead_rank(log) == rank
+    assert failures.dead_rank(log) == rank
 
 
 def test_all_of_the_allocation_or_of_the_cores(monkeypatch):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import ipyparallel as ipp
 
-from bigearth import launchers, sites
-from bigearth import workers as members
+from bigearth.cluster import failures, launchers, pinning, profiles
+from bigearth.cluster.failures import WorkerError, is_echo
+from bigearth.cluster.launchers import count
 from bigearth.errors import InputError, Interrupted
 from bigearth.files import ROOT
-from bigearth.launchers import count
 
 START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
 ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one
@@ -27,13 +27,6 @@ PASSED_ON = {
     "InputError": InputError,
     "Interrupted": Interrupted,
 }  # a worker's exceptions that a notebook handles itself
-
-
-class WorkerError(Exception):
-    """A worker failed; the message names its rank and holds its traceback."""
-
-    def _render_traceback_(self):
-        return [f"WorkerError: {self}"]
 
 
 def start(workers=None, launcher="mpi", exact=True):
@@ -166,7 +159,7 @@ class Group:
             (ROOT / "scratch").mkdir(exist_ok=True)
         # mode 0700: it holds the key; on several nodes all must see it
         self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=ROOT / "scratch" if spread else None))
-        profile = sites.profile(site or "generic") if kind == "slurm" else {}
+        profile = profiles.profile(site or "generic") if kind == "slurm" else {}
         command = launchers.command(kind, self.size, profile)
         ip = launchers.address(profile) if spread else "127.0.0.1"
         controller = self._spawn(
@@ -178,7 +171,7 @@ class Group:
         client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
         self._wait_for(lambda: client.exists() and engine.exists() and engine.read_text(), controller)
         # The key travels in the environment: no file of another node, no command line that others can read.
-        environment = launchers.environment(self.size, kind) | (sites.environment(profile) if profile else {})
+        environment = launchers.environment(self.size, kind) | (profiles.environment(profile) if profile else {})
         if kind != "horovodrun":  # it writes its environment into a command line: there engines read the folder's file
             environment["IPP_CONNECTION_INFO"] = engine.read_text()
         program = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
@@ -192,7 +185,7 @@ class Group:
         try:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=members.die_with_parent,
+                preexec_fn=pinning.die_with_parent,
             )  # fmt: skip
         finally:
             os.close(log)
@@ -212,7 +205,7 @@ class Group:
             log = self._log()
             if "queued and waiting for resources" in log and "has been allocated" not in log:
                 self._deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
-                launchers.check_queued(re.search(r"job (\d+) queued", log)[1])
+                failures.check_queued(re.search(r"job (\d+) queued", log)[1])
             if time.monotonic() > self._deadline:
                 found = len(self._client.ids) if self._client else 0
                 raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
@@ -220,7 +213,7 @@ class Group:
 
     def _confirm(self, kind):
         mpi = "Gloo" if kind == "horovodrun" else "MPI" if self.size > 1 or kind != "mpi" else None
-        calls = {engine: self._client[engine].apply_async(members.who, mpi) for engine in self._client.ids}
+        calls = {engine: self._client[engine].apply_async(pinning.who, mpi) for engine in self._client.ids}
         self._finish(calls.values())
         who = {engine: call.get() for engine, call in calls.items()}
         sizes, ranks = sorted({w["size"] for w in who.values()}), sorted(w["rank"] for w in who.values())
@@ -232,8 +225,8 @@ class Group:
             )
         self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
         bind = kind in ("mpi", "horovodrun") and self.size > 1  # Slurm binds by itself
-        pins = zip(self._engines, members.pins([who[engine] for engine in self._engines], bind), strict=True)
-        self._finish([self._client[engine].apply_async(members.pin, **pin) for engine, pin in pins])
+        pins = zip(self._engines, pinning.pins([who[engine] for engine in self._engines], bind), strict=True)
+        self._finish([self._client[engine].apply_async(pinning.pin, **pin) for engine, pin in pins])
 
     def _finish(self, calls):
         while not all(call.ready() for call in calls):
@@ -250,13 +243,13 @@ class Group:
             launched = self._processes[-1].poll()
             failed = [(rank, call) for rank, call in enumerate(calls) if call.ready() and not call.successful()]
             # that another rank is gone is what Horovod tells first; which one, the launcher or that rank tells
-            echoes = [_is_echo(call.exception()) for _, call in failed]
+            echoes = [is_echo(call.exception()) for _, call in failed]
             if not failed or not all(echoes) or launched is not None or time.monotonic() > patience:
                 break
             time.sleep(0.2)
-        for rank, call in sorted(failed, key=lambda item: _is_echo(item[1].exception())):
+        for rank, call in sorted(failed, key=lambda item: is_echo(item[1].exception())):
             error = call.exception()
-            if _is_echo(error) and launched is not None:
+            if is_echo(error) and launched is not None:
                 continue
             if isinstance(error, ipp.error.RemoteError) and error.ename != "EngineError":
                 if error.ename in PASSED_ON:
@@ -266,12 +259,8 @@ class Group:
                 raise WorkerError(f"rank {rank} of {self.size}: {error.ename}: {error.evalue}\n\n{trace}") from None
         if failed or launched is not None:
             log = self._log()
-            rank = launchers.dead_rank(self._log(None)) or (failed[0][0] if failed else "0" if self.size == 1 else "?")
+            rank = failures.dead_rank(self._log(None)) or (failed[0][0] if failed else "0" if self.size == 1 else "?")
             raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
-
-
-def _is_echo(error):
-    return getattr(error, "ename", "") == "HorovodInternalError"
 
 
 def _show(call, shown):

@@ -1,4 +1,4 @@
-from bigearth import doctor
+from bigearth.cluster import doctor
 
 
 def test_report_names_every_part(capsys):

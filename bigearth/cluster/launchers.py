@@ -6,12 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 
-from bigearth import sites
+from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 
@@ -48,7 +47,7 @@ def command(kind, workers, profile):
     if kind == "mpi" and workers == 1:
         return []
     if kind == "slurm":
-        words = sites.srun(profile, workers)
+        words = profiles.srun(profile, workers)
     elif kind == "srun":
         cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun itself does not read it
         words = ["srun", f"--mpi={os.environ.get('SLURM_MPI_TYPE', 'pmix')}", "--overlap", "--kill-on-bad-exit=1"]
@@ -104,24 +103,3 @@ def address(profile):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address packets would leave from
         return probe.getsockname()[0]
-
-
-def dead_rank(log):
-    """Rank whose process ended, from what srun, mpiexec or horovodrun wrote; None where they named none."""
-    one, several = r"(?:process rank|task) (\d+)", r"tasks (\d+)"
-    # who was killed comes first: the launcher ends the others because of it
-    for pattern in (f"{one}.*(?:Killed|Out Of Memory)", f"{several}.*(?:Killed|Out Of Memory)", one, several):
-        if found := re.search(pattern, log):
-            return found[1]
-    found = re.search(r"Process name: (\d+)", log)  # horovodrun
-    return found[1] if found else None
-
-
-def check_queued(job):
-    """Refuse to wait for a job that Slurm has accepted but will never start."""
-    reason = subprocess.run(["squeue", "-h", "-j", job, "-o", "%r"], capture_output=True, text=True).stdout.strip()
-    if reason in sites.NEVER:
-        raise InputError(
-            f"Slurm will never start a job for these workers ({reason}): take fewer, or change the site's profile"
-        )
-    time.sleep(1)  # not to bother the scheduler

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bigearth import engines, launchers, workers
+from bigearth.cluster import engines, failures, launchers, pinning
 from bigearth.errors import InputError
 
 # ---- what the workers do; they import this module, as every function that they run ----
@@ -51,7 +51,7 @@ def die(rank):
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(os.path.dirname(__file__)))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture(autouse=True)
@@ -95,17 +95,17 @@ def test_two_workers_are_one_group(capsys, monkeypatch, tmp_path):
         assert [text for text in watched if text] == ["one\n", "two\n", "three\n"]  # while it runs, not at its end
 
         started = time.monotonic()
-        with pytest.raises(engines.WorkerError, match=r"^rank 1 of 2: ValueError: too much") as caught:
+        with pytest.raises(failures.WorkerError, match=r"^rank 1 of 2: ValueError: too much") as caught:
             group.run(fail, rank=1, error="ValueError")
         assert "test_engines.py" in str(caught.value) and "in fail(rank, error)" in str(caught.value)
         assert time.monotonic() - started < 30
-        with pytest.raises(engines.WorkerError, match="stopped; start new ones"):
+        with pytest.raises(failures.WorkerError, match="stopped; start new ones"):
             group.run(talk)
         assert not folder.exists()
 
 
 def test_a_dead_worker_is_named(capsys):
-    with engines.start(2, "mpi") as group, pytest.raises(engines.WorkerError, match="^rank 1 of 2: the process ended"):
+    with engines.start(2, "mpi") as group, pytest.raises(failures.WorkerError, match="^rank 1 of 2: the process ended"):
         group.run(die, rank=1)
 
 
@@ -114,7 +114,7 @@ def test_one_worker_needs_no_mpi():
         assert "mpiexec" not in str([child.cmdline() for child in psutil.Process().children(recursive=True)])
         with pytest.raises(InputError, match="^too much\nof it$"):  # what a user can mend comes as it was raised
             group.run(fail, rank=0, error="InputError")
-    with engines.start(1) as group, pytest.raises(engines.WorkerError, match="^rank 0 of 1: the process ended"):
+    with engines.start(1) as group, pytest.raises(failures.WorkerError, match="^rank 0 of 1: the process ended"):
         group.run(die, rank=0)
 
 
@@ -141,20 +141,20 @@ def test_killing_the_notebook_leaves_no_worker():
 def test_workers_that_are_no_group_are_refused(monkeypatch):
     """The classic mistake: the launcher and mpi4py do not know each other, and each rank believes to be alone."""
     monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
-    with pytest.raises(engines.WorkerError, match=r"2 came, whose MPI says size \[1\], ranks \[0, 0\]"):
+    with pytest.raises(failures.WorkerError, match=r"2 came, whose MPI says size \[1\], ranks \[0, 0\]"):
         engines.start(2, "mpi")
 
 
 def test_a_launcher_that_fails_is_told_with_its_words(monkeypatch):
     monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", "echo no such partition; exit 3"])
-    with pytest.raises(engines.WorkerError, match="sh ended with code 3:\nno such partition"):
+    with pytest.raises(failures.WorkerError, match="sh ended with code 3:\nno such partition"):
         engines.start(2, "mpi")
 
 
 def test_too_few_workers_are_told_in_time(monkeypatch):
     monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", "sleep 99"])
     monkeypatch.setattr(engines, "START_SECONDS", 5)
-    with pytest.raises(engines.WorkerError, match="0 of 2 workers after 5 s"):
+    with pytest.raises(failures.WorkerError, match="0 of 2 workers after 5 s"):
         engines.start(2, "mpi")
 
 
@@ -164,13 +164,13 @@ def member(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
 
 def test_each_worker_gets_its_share_of_its_node():
     both = [member(0, "a", "01"), member(1, "b", "01"), member(2, "a", "01"), member(3, "b", "01")]
-    pins = workers.pins(both, bind=True)
+    pins = pinning.pins(both, bind=True)
     assert [pin["gpu"] for pin in pins] == ["0", "0", "1", "1"]
     assert [pin["cores"] for pin in pins] == [[0, 1], [0, 1], [2, 3], [2, 3]]
-    assert workers.pins([member(0), member(1)], bind=False) == [{"cores": None, "gpu": None}] * 2
+    assert pinning.pins([member(0), member(1)], bind=False) == [{"cores": None, "gpu": None}] * 2
     hidden = [member(0, gpus=["GPU-a"], visible="0"), member(1, gpus=["GPU-b"], visible="0")]
-    assert [pin["gpu"] for pin in workers.pins(hidden, bind=False)] == [None, None]  # Slurm did it already
-    crowded = workers.pins([member(rank, cores=[0]) for rank in range(2)], bind=True)
+    assert [pin["gpu"] for pin in pinning.pins(hidden, bind=False)] == [None, None]  # Slurm did it already
+    crowded = pinning.pins([member(rank, cores=[0]) for rank in range(2)], bind=True)
     assert [pin["cores"] for pin in crowded] == [None, None]
 
 
@@ -209,18 +209,18 @@ def test_a_gone_peer_is_not_blamed_on_who_noticed(monkeypatch, tmp_path):
     group = engines.Group(40)
     group._folder, group._processes = tmp_path, [Launcher()]
     (tmp_path / "log-0.txt").write_text("srun: error: n2: task 37: Killed\n" + "other words\n" * 30)
-    with pytest.raises(engines.WorkerError, match="^rank 37 of 40: the process ended"):
+    with pytest.raises(failures.WorkerError, match="^rank 37 of 40: the process ended"):
         group._raise_first([Call(), Call()])
     monkeypatch.setattr(engines, "ECHO_SECONDS", 0)
     group._processes = [Launcher()]
-    with pytest.raises(engines.WorkerError, match="^rank 0 of 40: HorovodInternalError"):
+    with pytest.raises(failures.WorkerError, match="^rank 0 of 40: HorovodInternalError"):
         group._raise_first([Call(), Call()])
 
 
 def test_a_worker_without_gpu_beside_others_with_one_is_refused():
     for node in "ab":
         with pytest.raises(InputError, match=f"rank 1 on {node} sees no GPU"):
-            workers.pins([member(0, gpus=["0"]), member(1, node)], bind=False)
+            pinning.pins([member(0, gpus=["0"]), member(1, node)], bind=False)
 
 
 def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
@@ -239,7 +239,7 @@ def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
 
 def test_sharing_a_gpu_is_refused():
     with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
-        workers.pins([member(0, gpus=["0"]), member(1, gpus=["0"])], bind=False)
+        pinning.pins([member(0, gpus=["0"]), member(1, gpus=["0"])], bind=False)
 
 
 @pytest.mark.parametrize("launcher", ["mpi", "horovodrun"])
