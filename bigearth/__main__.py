@@ -11,7 +11,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m bigearth", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     study = commands.add_parser("study", help="execute the notebooks of a study, here or under Slurm")
-    from bigearth.study import add_arguments
+    from bigearth.study.command import add_arguments
 
     add_arguments(study)
     commands.add_parser("doctor", help="what this environment has, and what to do where something is missing")
@@ -41,13 +41,13 @@ def _run(options):
             print(line)
         return 0
     if options.command == "site":
-        from bigearth import site
+        from bigearth.study import pages
 
-        print(site.render(options.results))
+        print(pages.render(options.results))
         return 0
-    from bigearth import study
+    from bigearth.study import command
 
-    return study.main(options)
+    return command.main(options)
 
 
 if __name__ == "__main__":

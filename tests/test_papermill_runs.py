@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bigearth import study
 from bigearth.__main__ import main
 from bigearth.files import ROOT
+from bigearth.study import definition
 from bigearth.training import recipe
 
 STUDIES = sorted((ROOT / "papermill_runs").glob("*.yaml"))
@@ -25,7 +25,7 @@ def test_dry_run(path, capsys):
     """Names, parameters, resources and dependencies are checked; nothing is written or run."""
     assert main(["study", str(path), "--dry-run"]) == 0
     printed = capsys.readouterr().out
-    assert all(run.name in printed for run in study.load(path).runs)
+    assert all(run.name in printed for run in definition.load(path).runs)
 
 
 @pytest.mark.parametrize("site", ["generic", "juwels"])
@@ -33,7 +33,7 @@ def test_dry_run(path, capsys):
 def test_job_scripts(path, site, capsys):
     assert main(["study", str(path), "--slurm", site, "--dry-run"]) == 0
     printed = capsys.readouterr().out
-    runs = study.load(path).runs
+    runs = definition.load(path).runs
     assert printed.count("#!/bin/bash") == len(runs)
     for run in runs:
         assert f"--run {run.name} " in printed
@@ -43,13 +43,13 @@ def test_job_scripts(path, site, capsys):
 def test_trainings_are_asked_for_what_there_is(path, tiny_cube):
     """Values of parameters, too: bands, optimizer, schedule ... (batches and cubes are those of the full archive)."""
     small = {"cube": tiny_cube, "workers": 1, "batch_size": 1, "upsampling": "network"}
-    for run in study.load(path).runs:
+    for run in definition.load(path).runs:
         if run.notebook.stem == "03_training":
             recipe.check_parameters(**run.parameters | small)
 
 
 def test_the_papers_matrix():
-    runs = {run.name: run for run in study.load(ROOT / "papermill_runs/paper.yaml").runs}
+    runs = {run.name: run for run in definition.load(ROOT / "papermill_runs/paper.yaml").runs}
     scaling = {(nodes, seed) for nodes in (1, 2, 4, 8, 12, 16, 24) for seed in (1, 2)}
     found = {
         (run.resources["nodes"], run.parameters["seed"])
@@ -71,7 +71,7 @@ def test_the_papers_matrix():
 
 
 def test_the_open_ends():
-    runs = {run.name: run.parameters for run in study.load(ROOT / "papermill_runs/open_ends.yaml").runs}
+    runs = {run.name: run.parameters for run in definition.load(ROOT / "papermill_runs/open_ends.yaml").runs}
     assert set(runs["05_scaling"]["runs"]) == {name for name in runs if re.match(r"b\d+-", name)}
     assert all(runs[name]["width"] == 64 and runs[name]["epochs"] == 100 for name in ("baseline", "b8192-lars"))
     assert runs["weighted"]["class_weights"] and runs["oversampled"]["oversampling"]

@@ -13,7 +13,7 @@ from pygments.formatters import HtmlFormatter
 
 from bigearth.files import resolve
 
-TEMPLATES = Path(__file__).parent / "data"
+TEMPLATES = Path(__file__).parent / "templates"
 GENERATOR = 'content="bigearth"'
 # what a browser shows without a server, a network and scripts of others
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain"]

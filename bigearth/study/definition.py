@@ -1,18 +1,16 @@
 """A study: a YAML that says which notebook runs with which parameters, on which resources, after which run."""
 
-import argparse
 import difflib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import papermill
 import yaml
 
-from bigearth import execution, slurm
-from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.files import ROOT, resolve
+from bigearth.study.run import Run, Study
 
 STUDY_KEYS = {"study": str, "defaults": dict, "runs": list}
 RUN_KEYS = {"notebook": str, "name": str, "parameters": dict, "resources": dict, "repeats": int, "after": list}
@@ -25,48 +23,6 @@ RESOURCES = {
     "time": str,
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it becomes a file name and a job name
-
-
-@dataclass(frozen=True)
-class Run:
-    """One notebook to execute.
-
-    Attributes
-    ----------
-    name : str
-        What ``after``, ``--run`` and Slurm call it.
-    notebook : Path
-    stem : str
-        Name of its files in ``results``.
-    parameters : dict
-        What the notebook gets.
-    declared : dict
-        Every parameter that the notebook declares, with its default's source text.
-    resources : dict
-        For Slurm: nodes, tasks_per_node, gpus_per_task, cpus_per_task, memory, time.
-    after : tuple of str
-        Names of the runs it needs.
-    results, workdir : Path
-    """
-
-    name: str
-    notebook: Path
-    stem: str
-    parameters: dict
-    declared: dict
-    resources: dict
-    results: Path
-    workdir: Path
-    after: tuple = field(default=())
-
-
-@dataclass(frozen=True)
-class Study:
-    """A validated study; its runs in an order in which each comes after those it needs."""
-
-    name: str
-    path: Path
-    runs: tuple
 
 
 def load(path):
@@ -236,36 +192,3 @@ def _ordered(runs, path):
         ordered.append(ready)
         waiting.remove(ready)
     return ordered
-
-
-def add_arguments(parser):
-    """Options of ``python -m bigearth study``."""
-    parser.add_argument("study", help="YAML of the study, such as papermill_runs/mini.yaml")
-    parser.add_argument("--run", action="append", metavar="NAME", help="only this run (may be given again)")
-    parser.add_argument("--force", action="store_true", help="run also what is finished and unchanged")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would run; with --slurm: print the job scripts"
-    )
-    parser.add_argument(
-        "--slurm", metavar="SITE", help="submit one job per run, with the profile slurm/sites/SITE.yaml"
-    )
-    parser.add_argument("--watch", action="store_true", help="with --slurm: show states and progress until all is done")
-    parser.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
-
-
-def main(options):
-    """Execute or submit a study; the command's exit status: 0, 1 where a run failed, 75 where one can be continued."""
-    study = load(options.study)
-    known = [run.name for run in study.runs]
-    for name in options.run or ():
-        if name not in known:
-            raise InputError(f"--run {name}: {study.path.name} has {', '.join(known)}")
-    if options.watch and not options.slurm:
-        raise InputError("--watch follows Slurm jobs: give --slurm SITE too")
-    if options.slurm or options.job:
-        site = profiles.profile(options.slurm or options.job)
-        study = replace(study, runs=tuple(slurm.placed(run, site) for run in study.runs))
-    chosen = [run for run in study.runs if not options.run or run.name in options.run]
-    if options.slurm:
-        return slurm.submit(study, chosen, options.slurm, options.force, options.dry_run, options.watch)
-    return execution.run_all(study, chosen, options.force, options.dry_run, in_job=bool(options.job))

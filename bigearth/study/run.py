@@ -5,6 +5,7 @@ import hashlib
 import json
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -118,3 +119,45 @@ def write(study, run, state):
     beside = path.with_suffix(".json.partial")
     beside.write_text(json.dumps(state, indent=1) + "\n")
     beside.replace(path)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One notebook to execute.
+
+    Attributes
+    ----------
+    name : str
+        What ``after``, ``--run`` and Slurm call it.
+    notebook : Path
+    stem : str
+        Name of its files in ``results``.
+    parameters : dict
+        What the notebook gets.
+    declared : dict
+        Every parameter that the notebook declares, with its default's source text.
+    resources : dict
+        For Slurm: nodes, tasks_per_node, gpus_per_task, cpus_per_task, memory, time.
+    after : tuple of str
+        Names of the runs it needs.
+    results, workdir : Path
+    """
+
+    name: str
+    notebook: Path
+    stem: str
+    parameters: dict
+    declared: dict
+    resources: dict
+    results: Path
+    workdir: Path
+    after: tuple = field(default=())
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study; its runs in an order in which each comes after those it needs."""
+
+    name: str
+    path: Path
+    runs: tuple

@@ -9,12 +9,12 @@ import nbformat
 import pytest
 import yaml
 
-from bigearth import slurm
 from bigearth.__main__ import main
 from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.study import load
+from bigearth.study import submit
+from bigearth.study.definition import load
 
 PARAMETERS = "workers = 1  # ranks\nlauncher = 'mpi'  # starts them\nrun = 'x'  # name"
 
@@ -129,8 +129,8 @@ def test_a_refused_job_takes_the_others_back(study, fake, capsys):
 
 
 def test_a_second_submission_at_the_same_time_is_told(study, fake, capsys):
-    from bigearth import run_state
-    from bigearth.study import load
+    from bigearth.study import run as run_state
+    from bigearth.study.definition import load
 
     loaded = load(study)
     with run_state.locked(loaded, loaded.runs[0], "submission"):
@@ -139,9 +139,9 @@ def test_a_second_submission_at_the_same_time_is_told(study, fake, capsys):
 
 
 def test_workers_are_the_tasks_of_the_job(study):
-    from bigearth.study import load
+    from bigearth.study.definition import load
 
-    placed = [slurm.placed(run, profiles.profile("mini")) for run in load(study).runs]
+    placed = [submit.placed(run, profiles.profile("mini")) for run in load(study).runs]
     assert [(run.parameters["workers"], run.parameters["launcher"]) for run in placed] == [
         (4, "srun"),
         *[(3, "srun")] * 2,
@@ -159,16 +159,16 @@ def test_no_slurm_and_unknown_sites(study, monkeypatch, capsys):
 
 def test_option_values_cannot_break_out():
     with pytest.raises(InputError):
-        slurm._sbatch_quoted("--chdir=a\nb")
-    assert slurm._sbatch_quoted("--chdir=/plain/path-1.0") == "--chdir=/plain/path-1.0"
+        submit._sbatch_quoted("--chdir=a\nb")
+    assert submit._sbatch_quoted("--chdir=/plain/path-1.0") == "--chdir=/plain/path-1.0"
     for value in ("o'neil", "run#2", "a b", "$HOME"):  # without a blank, too
-        assert slurm._sbatch_quoted(f"--chdir=/{value}") == f'"--chdir=/{value}"'
-    assert slurm._sbatch_quoted('--chdir=a"b\\c') == '"--chdir=a\\"b\\\\c"'
+        assert submit._sbatch_quoted(f"--chdir=/{value}") == f'"--chdir=/{value}"'
+    assert submit._sbatch_quoted('--chdir=a"b\\c') == '"--chdir=a\\"b\\\\c"'
 
 
 def test_jobs_know_nothing_of_the_allocation_they_are_submitted_from():
     here = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "12", "SLURM_CONF": "/etc/slurm.conf", "PATH": "/bin"}
-    assert slurm._outside(here) == {"SLURM_CONF": "/etc/slurm.conf", "PATH": "/bin"}
+    assert submit._outside(here) == {"SLURM_CONF": "/etc/slurm.conf", "PATH": "/bin"}
 
 
 def test_a_requeued_job_does_not_begin_anew(study, fake, capsys):
@@ -205,9 +205,9 @@ def test_one_busy_moment_of_the_scheduler_does_not_end_the_watch(study, monkeypa
             raise answer
         return answer
 
-    monkeypatch.setattr(slurm, "_jobs", jobs)
-    monkeypatch.setattr(slurm.time, "sleep", lambda _: None)
-    assert slurm._watch(load(study), runs) == 1
+    monkeypatch.setattr(submit, "_jobs", jobs)
+    monkeypatch.setattr(submit.time, "sleep", lambda _: None)
+    assert submit._watch(load(study), runs) == 1
     assert "Socket timed out; asking again" in capsys.readouterr().out
 
 

@@ -9,10 +9,11 @@ import sys
 import time
 from dataclasses import replace
 
-from bigearth import execution, run_state
 from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.files import ROOT
+from bigearth.study import execute
+from bigearth.study import run as run_state
 
 TEMPLATE = ROOT / "slurm" / "job.sh.template"
 # a requeued job goes on with what its first start made anew
@@ -216,7 +217,7 @@ def _watch(study, runs):
     unfinished = [run.name for run in runs if not run_state.finished(study, run)]
     if unfinished:
         print(f"not finished: {', '.join(unfinished)}; logs: {run_state.folder(study, runs[0])}")
-    execution.render(runs[0].results)
+    execute.render(runs[0].results)
     return 1 if unfinished else 0
 
 

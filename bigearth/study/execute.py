@@ -3,7 +3,6 @@
 import ast
 import json
 import logging
-import os
 import shutil
 import signal
 import sys
@@ -13,17 +12,17 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.iorw import LocalHandler, papermill_io
+from papermill.iorw import papermill_io
 from tqdm import tqdm
 
-from bigearth import provenance, run_state
+from bigearth import provenance
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.run_state import fingerprint, finished, locked, partial
+from bigearth.study import run as run_state
+from bigearth.study.kernel import AtomicHandler, Engine, Kernel
+from bigearth.study.run import fingerprint, finished, locked, partial
 
 TO_BE_CONTINUED = 75  # exit status (EX_TEMPFAIL) of a training that stopped at its checkpoint
 
@@ -111,7 +110,7 @@ def _execute(study, run, force, bar, echo):
         notebook = papermill.execute_notebook(
             run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
             autosave_cell_every=2, start_timeout=300, coalesce_streams=True,
-            kernel_manager_class=type("_Logged", (_Kernel,), {"stderr": log}),
+            kernel_manager_class=type("_Logged", (Kernel,), {"stderr": log}),
             stdout_file=sys.stdout if echo else None,
             cell_starts=lambda number, of: bar is not None and bar.set_description(f"{run.name} [{number}/{of}]"),
         )  # fmt: skip
@@ -180,9 +179,9 @@ def _shown(path):
 
 def render(results):
     """Write the pages of a study's results, and say where to read them."""
-    from bigearth import site
+    from bigearth.study import pages
 
-    print(f"read: {_shown(Path(site.render(results)))}")
+    print(f"read: {_shown(Path(pages.render(results)))}")
 
 
 def _bar(runs):
@@ -205,46 +204,8 @@ def _terminable():
         signal.signal(signal.SIGTERM, before)
 
 
-class _Kernel(AsyncKernelManager):
-    """This interpreter's kernel, whatever "python3" means to Jupyter on this machine."""
-
-    stderr = None  # file for what libraries write past Python, such as TensorFlow's start-up lines
-
-    async def start_kernel(self, **kwargs):
-        return await super().start_kernel(**kwargs, stderr=self.stderr)
-
-    @property
-    def kernel_spec(self):
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
-        command.append("--IPKernelApp.capture_fd_output=False")
-        return KernelSpec(argv=command, language="python", env={"PYTHONPATH": path})
-
-
-class _Engine(NBClientEngine):
-    """papermill's engine, which also tells which cell runs."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, cell_starts, **kwargs):
-        begin = nb_man.cell_start
-
-        def cell_start(cell, cell_index=None, **more):
-            cell_starts(cell_index + 1, len(nb_man.nb.cells))
-            begin(cell, cell_index, **more)
-
-        nb_man.cell_start = cell_start
-        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
-
-
-class _Atomic(LocalHandler):
-    """Whoever reads the notebook while it runs finds it whole."""
-
-    def write(self, buf, path):
-        beside = Path(f"{path}.writing")
-        beside.write_text(buf)
-        beside.replace(path)
-
-
 logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns when a save takes long
-papermill_engines.register("bigearth", _Engine)
-papermill_io.register(str(Path("/")), _Atomic())
+
+papermill_engines.register("bigearth", Engine)
+
+papermill_io.register(str(Path("/")), AtomicHandler())

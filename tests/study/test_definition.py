@@ -12,10 +12,11 @@ import psutil
 import pytest
 import yaml
 
-from bigearth import execution, run_state, slurm, study
 from bigearth.__main__ import main
 from bigearth.errors import InputError
 from bigearth.files import ROOT
+from bigearth.study import definition, execute, submit
+from bigearth.study import run as run_state
 
 WRITE = """
 from pathlib import Path
@@ -28,7 +29,7 @@ folder.mkdir(parents=True, exist_ok=True)
 @pytest.fixture(autouse=True)
 def site(monkeypatch):
     """Rendering pages is another module's job."""
-    monkeypatch.setattr(execution, "render", lambda results: None)
+    monkeypatch.setattr(execute, "render", lambda results: None)
 
 
 def notebook(path, *cells, parameters="value = 1  # any"):
@@ -81,17 +82,17 @@ def table(tmp_path):
 )
 def test_mistakes_are_found_before_anything_runs(write, table, change, message):
     with pytest.raises(InputError, match=message):
-        study.load(write({"notebook": table} | change))
+        definition.load(write({"notebook": table} | change))
 
 
 def test_other_mistakes(write, table, tmp_path, capsys):
     with pytest.raises(InputError, match="two runs are named 'table'"):
-        study.load(write({"notebook": table}, {"notebook": table}))
+        definition.load(write({"notebook": table}, {"notebook": table}))
     with pytest.raises(InputError, match="no notebook of the study declares 'epoch'"):
-        study.load(write({"notebook": table}, defaults={"epoch": 3}))
+        definition.load(write({"notebook": table}, defaults={"epoch": 3}))
     with pytest.raises(InputError, match="a cycle among a, b"):
         runs = [{"notebook": table, "name": name, "after": [other]} for name, other in ("ab", "ba")]
-        study.load(write(*runs))
+        definition.load(write(*runs))
     (tmp_path / "broken.yaml").write_text("study: [")
     assert main(["study", str(tmp_path / "broken.yaml")]) == 2
     assert main(["study", str(tmp_path / "missing.yaml")]) == 2
@@ -103,21 +104,21 @@ def test_other_mistakes(write, table, tmp_path, capsys):
 def test_a_broken_notebook_is_named(write, tmp_path):
     (tmp_path / "broken.ipynb").write_text("{")
     with pytest.raises(InputError, match="broken.ipynb: not a notebook that can be run"):
-        study.load(write({"notebook": str(tmp_path / "broken.ipynb")}))
+        definition.load(write({"notebook": str(tmp_path / "broken.ipynb")}))
 
 
 def test_yaml_cannot_run_code(tmp_path):
     path = tmp_path / "evil.yaml"
     path.write_text(f"study: !!python/object/apply:os.system ['touch {tmp_path}/pwned']")
     with pytest.raises(InputError, match="not valid YAML"):
-        study.load(path)
+        definition.load(path)
     assert not (tmp_path / "pwned").exists()
 
 
 def test_repeats_and_node_counts_become_runs(write, tmp_path):
     parameters = "run = 'x'  # name\nseed = 1  # of all\nruns = []  # names\nworkers = 1  # ranks"
     book = notebook(tmp_path / "train.ipynb", parameters=parameters)
-    loaded = study.load(
+    loaded = definition.load(
         write(
             {"notebook": book, "name": "collect", "parameters": {"runs": ["a", "other"]}, "after": ["a"]},
             {"notebook": book, "name": "a", "repeats": 2, "parameters": {"seed": 5}, "resources": {"nodes": [1, 4]}},
@@ -180,7 +181,7 @@ def test_what_a_run_depends_on(write, tmp_path):
     def is_new(**parameters):
         runs = [{"notebook": parent, "parameters": parameters}]
         runs += [{"notebook": child, "after": ["parent"], "parameters": {"runs": ["rgb"]}}]
-        loaded = study.load(write(*runs, defaults={"cube": str(cube)}))
+        loaded = definition.load(write(*runs, defaults={"cube": str(cube)}))
         marks = [run_state.fingerprint(loaded, run)["all"] for run in loaded.runs]
         new = [mark not in before for mark in marks]
         before.update(marks)
@@ -283,8 +284,8 @@ def test_interrupting_leaves_neither_process_nor_half_a_result(write, tmp_path):
 def test_what_libraries_write_past_python_is_shown_nowhere(write, tmp_path, capfd):
     loud = notebook(tmp_path / "loud.ipynb", "import os\nos.write(2, b'noise')\nprint('heard')")
     path = write({"notebook": loud})
-    loaded = study.load(path)
-    of_job = slurm._log(loaded, loaded.runs[0])
+    loaded = definition.load(path)
+    of_job = submit._log(loaded, loaded.runs[0])
     of_job.parent.mkdir(parents=True)
     of_job.write_text("epoch 1")
     assert main(["study", str(path)]) == 0
@@ -296,7 +297,7 @@ def test_what_libraries_write_past_python_is_shown_nowhere(write, tmp_path, capf
 
 
 def test_the_same_study_twice_at_once_is_refused(write, table, capsys):
-    loaded = study.load(write({"notebook": table}))
+    loaded = definition.load(write({"notebook": table}))
     with run_state.locked(loaded, loaded.runs[0], "study"):
         assert main(["study", str(loaded.path)]) == 2
     assert "another process" in capsys.readouterr().err

@@ -11,8 +11,8 @@ import pytest
 from nbformat import v4, write
 from PIL import Image
 
-from bigearth import site
 from bigearth.files import ROOT
+from bigearth.study import pages as site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 BROWSER = ["--no-sandbox", "--headless=new", "--disable-background-networking", "--allow-file-access-from-files"]
