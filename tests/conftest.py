@@ -23,7 +23,7 @@ def real_data(request):
 @pytest.fixture(scope="session")
 def tiny_archive(tmp_path_factory):
     """A generated BigEarthNet v1.0 archive of 60 patches."""
-    from bigearth.synthetic.archive import write_archive
+    from bigearth.miniature.archive import write_archive
 
     return write_archive(tmp_path_factory.mktemp("archive") / "tiny", patches=60, seed=7)
 

@@ -12,8 +12,8 @@ from bigearth.archive.lists import read_names, read_splits
 from bigearth.archive.metadata_v2 import read_metadata, tile_corner
 from bigearth.cube.selection import select
 from bigearth.errors import InputError
+from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS, GROUPS, SIZE
-from bigearth.synthetic.archive import write_archive
 
 
 @pytest.fixture(scope="module")

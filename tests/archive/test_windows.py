@@ -13,8 +13,8 @@ from bigearth.archive.pixels import read_patch
 from bigearth.archive.products import find_tiles
 from bigearth.archive.windows import plan, radiometry, read_cut, read_tile_patches
 from bigearth.errors import InputError
+from bigearth.miniature.products import write_products
 from bigearth.patch import BANDS, GROUPS, RESOLUTION
-from bigearth.synthetic.products import write_products
 
 LEFT, TOP, EPSG = 399960, 5400000, 32633
 TIME, TILE = "20170613T101031", "T33UUP"

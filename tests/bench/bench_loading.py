@@ -21,8 +21,8 @@ from bigearth.archive.pixels import read_patch
 from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
+from bigearth.miniature.archive import miniature
 from bigearth.patch import GROUPS, KEY, SIZE
-from bigearth.synthetic.archive import miniature
 from bigearth.training import batches
 
 BATCH = 64

@@ -21,8 +21,8 @@ from bigearth.cube.selection import select
 from bigearth.cube.writing import create
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
+from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS
-from bigearth.synthetic.archive import write_archive
 from bigearth.upsampling import datasets
 
 PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5

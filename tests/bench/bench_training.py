@@ -21,8 +21,8 @@ from bigearth import background
 from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
+from bigearth.miniature.archive import miniature
 from bigearth.patch import BANDS, SIZE
-from bigearth.synthetic.archive import miniature
 from bigearth.training import batches, network, optimizers, recipe, team
 from bigearth.training.step import compile_step
 

@@ -23,9 +23,9 @@ from bigearth.cube.reading import open_cube
 from bigearth.cube.selection import select
 from bigearth.errors import InputError
 from bigearth.labels import binarise
+from bigearth.miniature.archive import write_archive
+from bigearth.miniature.products import write_products
 from bigearth.patch import BANDS, GROUPS, KEY
-from bigearth.synthetic.archive import write_archive
-from bigearth.synthetic.products import write_products
 from bigearth.upsampling.interpolation import bilinear
 
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.

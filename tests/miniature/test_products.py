@@ -7,9 +7,9 @@ import pytest
 from osgeo import gdal
 
 from bigearth.errors import InputError
+from bigearth.miniature.archive import write_archive
+from bigearth.miniature.products import OFFSET, write_products
 from bigearth.patch import BANDS, GROUPS, RESOLUTION
-from bigearth.synthetic.archive import write_archive
-from bigearth.synthetic.products import OFFSET, write_products
 
 TILE = "T33UWP"
 

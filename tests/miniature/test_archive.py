@@ -15,12 +15,11 @@ from osgeo import gdal
 
 from bigearth.errors import InputError
 from bigearth.labels import CLC_CODE, LABELS_43, to_19
+from bigearth.miniature import archive, rendering
+from bigearth.miniature.archive import V2_COLUMNS, metadata, miniature, write_archive, write_tif
+from bigearth.miniature.landscape import CODE
+from bigearth.miniature.scenes import LABEL_SHARE, scenes
 from bigearth.patch import BANDS, RESOLUTION, SIZE
-from bigearth.synthetic import archive as writer
-from bigearth.synthetic import rendering
-from bigearth.synthetic.archive import V2_COLUMNS, metadata, miniature, write_archive, write_tif
-from bigearth.synthetic.landscape import CODE
-from bigearth.synthetic.scenes import LABEL_SHARE, scenes
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 def test_a_complete_archive_is_kept_and_a_failed_one_leaves_nothing(tmp_path, tiny_archive, monkeypatch):
     before = digests(tiny_archive)
-    monkeypatch.setattr(writer, "scenes", lambda *_: 1 / 0)
+    monkeypatch.setattr(archive, "scenes", lambda *_: 1 / 0)
     assert write_archive(tiny_archive, 60, 7) == tiny_archive and digests(tiny_archive) == before
     with pytest.raises(InputError, match="another archive"):
         write_archive(tiny_archive, 60, 8)

@@ -4,9 +4,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtr
 
+from bigearth.miniature.landscape import CODE, fractal
+from bigearth.miniature.spectra import HERBS, LEAVES, MATERIAL, MIXTURES, REFLECTANCE
 from bigearth.patch import BANDS, QUANTIFICATION, RESOLUTION, WAVELENGTH
-from bigearth.synthetic.landscape import CODE, fractal
-from bigearth.synthetic.spectra import HERBS, LEAVES, MATERIAL, MIXTURES, REFLECTANCE
 
 # Point spread: standard deviation in the band's own pixels; with the pixel's own mean a modulation of about
 # 0.25 at half the sampling rate. Noise of a pixel in reflectance.

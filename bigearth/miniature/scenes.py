@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigearth.labels import LABELS_43
+from bigearth.miniature.landscape import draw
+from bigearth.miniature.places import TILES, Tile
+from bigearth.miniature.rendering import render
 from bigearth.patch import SIZE
-from bigearth.synthetic.landscape import draw
-from bigearth.synthetic.recipes import TILES, Tile
-from bigearth.synthetic.rendering import render
 
 # A class is a label of a patch from this share of its area on (7.2 ha).
 LABEL_SHARE = 0.05

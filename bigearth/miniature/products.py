@@ -8,9 +8,9 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from bigearth.errors import InputError
+from bigearth.miniature.archive import MARKER, spatial_reference
+from bigearth.miniature.scenes import scenes
 from bigearth.patch import BANDS, GROUPS, QUANTIFICATION, RESOLUTION
-from bigearth.synthetic.archive import MARKER, spatial_reference
-from bigearth.synthetic.scenes import scenes
 
 gdal.UseExceptions()
 

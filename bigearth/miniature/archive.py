@@ -14,8 +14,8 @@ from osgeo import gdal, osr
 
 from bigearth.errors import InputError
 from bigearth.labels import CLC_CODE, LABELS_43, to_19
+from bigearth.miniature.scenes import scenes
 from bigearth.patch import BANDS, PATCH_METRES, RESOLUTION, SIZE
-from bigearth.synthetic.scenes import scenes
 
 gdal.UseExceptions()
 

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from skimage.graph import route_through_array
 
 from bigearth.labels import CLC_CODE
-from bigearth.synthetic.recipes import PLACES
+from bigearth.miniature.places import PLACES
 
 CODE = np.array(list(CLC_CODE.values()), np.uint16)
 METRES = 20
