@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bigearth import files
 from bigearth.cluster import engines, failures, launchers, pinning
 from bigearth.errors import InputError
 
@@ -51,7 +52,7 @@ def die(rank):
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(files.ROOT))
 
 
 @pytest.fixture(autouse=True)
