@@ -1,46 +1,69 @@
-"""Files and folders: where relative paths start, and a lock on a path."""
+"""Paths that start at the project's folder, locks, and files that are written whole or not at all."""
 
 import fcntl
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bigearth.errors import InputError
 
-
-@contextmanager
-def locked(folder):
-    """Hold the folder of an unfinished cube; InputError where another run holds it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # the kernel lets go of the lock when its holder dies, however it dies
-        stream = open(folder / "lock", "w")
-    except OSError as error:
-        raise InputError(f"cube {folder} cannot be written ({error.strerror}): give another path") from None
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"cube {folder} is being written by another run: wait for it, or end it") from None
-        except OSError as error:
-            raise InputError(
-                f"cube {folder}: its file system does not lock files ({error.strerror}): give a path on one that does"
-            ) from None
-        yield
-
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def resolve(path):
-    """Absolute form of a path parameter; a relative one is taken from the project's folder.
+def resolve(path: str | Path) -> Path:
+    """Make a path parameter absolute; a relative one starts at the project's folder, ``~`` is the home folder."""
+    return ROOT / Path(path).expanduser()
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock while the block runs.
 
     Parameters
     ----------
-    path : str or Path
-        A leading ``~`` is the home folder.
+    path : Path
+        The lock file; created with its folder where absent, never emptied. The kernel releases the lock when its
+        holder dies.
+    what : str
+        What the lock protects, for messages: "cube scratch/cube.h5".
 
-    Returns
-    -------
-    Path
+    Raises
+    ------
+    InputError
+        Another process holds the lock, the file cannot be created, or its file system has no locks.
     """
-    return ROOT / Path(path).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # never through a link: its target belongs to somebody else
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise InputError(f"{what}: {path} cannot be written ({error.strerror}); choose another path") from None
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{what} is in use by another process ({path}): wait for it, or end it") from None
+        except OSError as error:
+            raise InputError(
+                f"{what}: the file system of {path.parent} has no file locks ({error.strerror}); choose another path"
+            ) from None
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Yields the path of a temporary file with the same suffix in the same folder, which is created where absent. When
+    the block ends well that file replaces ``path``; when it fails the file is removed and ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -72,7 +72,7 @@ CLC_CODE = {label: code for code, _, label, _ in _ROWS}
 COLOURS = {name: colour for _, colour, label, group in reversed(_ROWS) for name in (group, label) if name}
 
 
-def labels(nomenclature):
+def label_names(nomenclature):
     """Labels of a nomenclature in their fixed order.
 
     Parameters

@@ -1,10 +1,10 @@
-"""The twelve Sentinel-2 bands of a BigEarthNet patch (level 2A has no B10)."""
+"""What a BigEarthNet patch is: its twelve bands at three resolutions (level 2A has no B10), its size, its split."""
 
 BANDS_10M = ("B02", "B03", "B04", "B08")
 BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
 BANDS_60M = ("B01", "B09")
-GROUPS = {10: BANDS_10M, 20: BANDS_20M, 60: BANDS_60M}
-RESOLUTION = {band: metres for metres, bands in GROUPS.items() for band in bands}
+BANDS_AT = {10: BANDS_10M, 20: BANDS_20M, 60: BANDS_60M}
+RESOLUTION = {band: metres for metres, bands in BANDS_AT.items() for band in bands}
 
 # Central wavelength of Sentinel-2A in nm, in wavelength order (ESA, Sentinel-2 Spectral Response Functions 3.0).
 WAVELENGTH = {
@@ -25,11 +25,15 @@ BANDS = tuple(WAVELENGTH)
 
 # A patch is 1.2 km wide: pixels per side, and the cube's dataset, for each resolution in m.
 PATCH_METRES = 1200
-SIZE = {metres: PATCH_METRES // metres for metres in GROUPS}
-KEY = {metres: f"data_{metres}m" for metres in GROUPS}
+PIXELS = {metres: PATCH_METRES // metres for metres in BANDS_AT}
+DATASET_OF = {metres: f"data_{metres}m" for metres in BANDS_AT}
 # Digital number of reflectance 1.
 QUANTIFICATION = 10000
 
-SPLITS = ("train", "validation", "test")
+# The cube's dataset of all bands at 10 m.
+DATA_SUPER = "data_super"
 
-SUPER = "data_super"
+RGB = ("B04", "B03", "B02")
+SPLITS = ("train", "validation", "test")
+# A generated archive holds a file of this name.
+MINIATURE_MARKER = "MINIATURE"

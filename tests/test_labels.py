@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bigearth.errors import InputError
-from bigearth.labels import CLC_CODE, COLOURS, LABELS_19, LABELS_43, TO_19, binarise, labels, to_19
+from bigearth.labels import CLC_CODE, COLOURS, LABELS_19, LABELS_43, TO_19, binarise, label_names, to_19
 
 
 def test_codes_follow_corine_and_every_label_has_a_colour():
@@ -21,7 +21,7 @@ def test_codes_follow_corine_and_every_label_has_a_colour():
 
 
 def test_the_grouping_drops_eleven_classes():
-    assert labels(43) == LABELS_43 and labels(19) == LABELS_19 and len(LABELS_19) == 19
+    assert label_names(43) == LABELS_43 and label_names(19) == LABELS_19 and len(LABELS_19) == 19
     assert sum(group is None for group in TO_19.values()) == 11
     assert to_19(["Sea and ocean", "Estuaries", "Port areas", "Rice fields"]) == ["Arable land", "Marine waters"]
     assert to_19(["Bare rock", "Burnt areas"]) == []
@@ -39,7 +39,7 @@ def test_unknown_labels_are_named():
     with pytest.raises(InputError, match="Glaciers"):
         to_19(["Glaciers"])
     with pytest.raises(InputError, match="42"):
-        labels(42)
+        label_names(42)
 
 
 def test_v2_uses_the_same_19_labels(real_data):

@@ -13,7 +13,7 @@ from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_19, LABELS_43
-from bigearth.patch import GROUPS, KEY
+from bigearth.patch import BANDS_AT, DATASET_OF
 
 
 def assert_pixels_are_the_files(cube, folders):
@@ -21,10 +21,10 @@ def assert_pixels_are_the_files(cube, folders):
     assert sorted(names) == sorted(folder.name for folder in folders)
     row = {name: i for i, name in enumerate(names)}
     for folder in folders:
-        for metres, bands in GROUPS.items():
+        for metres, bands in BANDS_AT.items():
             for i, band in enumerate(bands):
                 dataset = gdal.Open(str(folder / f"{folder.name}_{band}.tif"))
-                stored = cube.array(KEY[metres])[row[folder.name], ..., i]
+                stored = cube.array(DATASET_OF[metres])[row[folder.name], ..., i]
                 np.testing.assert_array_equal(stored, dataset.ReadAsArray())
     return row
 

@@ -20,12 +20,11 @@ from bigearth import labels as nomenclature
 from bigearth.archive.lists import FLAGS, SPLIT_FILES, read_splits
 from bigearth.archive.metadata_v2 import read_metadata
 from bigearth.errors import InputError
-from bigearth.patch import BANDS
+from bigearth.patch import BANDS, MINIATURE_MARKER
 
 gdal.UseExceptions()
 
 JSON = "_labels_metadata.json"  # after the name of a v1.0 patch
-MARKER = "MINIATURE"  # a generated archive holds a file of this name
 _PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
 _TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
 _READERS = 16  # threads: on a parallel file system opening a file is waiting, not work
@@ -90,13 +89,13 @@ def archive_version(archive):
 
 def _write_index(archive, version, key, cache, pixels):
     index = _index_v1(archive, pixels) if version == 1 else _index_v2(archive, pixels)
-    _check_labels(index.labels, index.patch, nomenclature.labels(43 if version == 1 else 19), archive)
+    _check_labels(index.labels, index.patch, nomenclature.label_names(43 if version == 1 else 19), archive)
     twice = index.patch[index.patch.duplicated()]
     if len(twice):
         raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
     index = index.sort_values("patch", ignore_index=True)
     index.attrs |= {"archive": str(archive), "version": version, "key": key}
-    index.attrs["miniature"] = (archive / MARKER).exists()
+    index.attrs["miniature"] = (archive / MINIATURE_MARKER).exists()
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         new = cache.with_name(f".patches.{os.getpid()}.parquet")

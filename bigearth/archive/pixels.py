@@ -6,7 +6,7 @@ import numpy as np
 from osgeo import gdal
 
 from bigearth.errors import InputError
-from bigearth.patch import GROUPS, SIZE
+from bigearth.patch import BANDS_AT, PIXELS
 
 gdal.UseExceptions()
 
@@ -32,13 +32,13 @@ def read_patch(folder, out=None):
         A band is missing, cannot be read to its end, or has another size or type.
     """
     if out is None:
-        out = {
-            metres: np.empty((SIZE[metres], SIZE[metres], len(bands)), np.uint16) for metres, bands in GROUPS.items()
-        }
+        out = {}
+        for metres, bands in BANDS_AT.items():
+            out[metres] = np.empty((PIXELS[metres], PIXELS[metres], len(bands)), np.uint16)
     folder = str(folder)
     prefix = f"{folder}/{os.path.basename(folder)}_"
-    for metres, bands in GROUPS.items():
-        size = SIZE[metres]
+    for metres, bands in BANDS_AT.items():
+        size = PIXELS[metres]
         for i, band in enumerate(bands):
             path = f"{prefix}{band}.tif"
             try:

@@ -8,7 +8,7 @@ from osgeo import gdal
 
 from bigearth.archive.products import Tile, find_tiles
 from bigearth.errors import InputError
-from bigearth.patch import BANDS_10M, GROUPS, PATCH_METRES, RESOLUTION, SIZE
+from bigearth.patch import BANDS_10M, BANDS_AT, PATCH_METRES, PIXELS, RESOLUTION
 
 gdal.UseExceptions()
 
@@ -97,7 +97,7 @@ def read_tile_patches(folder, table):
 def read_cut(cut):
     """As `read_tile_patches`, for one tile of a `plan`."""
     datasets = open_bands(cut.tile)
-    gdal.SetCacheMax(sum(cache_bytes(band, SIZE[m]) for m, bands in datasets.items() for band in bands))
+    gdal.SetCacheMax(sum(cache_bytes(band, PIXELS[m]) for m, bands in datasets.items() for band in bands))
     yield from zip(cut.rows.tolist(), windows(cut.tile, datasets, cut.corners), strict=True)
 
 
@@ -124,16 +124,16 @@ def windows(tile, datasets, corners):
         (left, top), right = run[0].tolist(), int(run[-1, 0])
         strips = {}
         for m in datasets:
-            f, size = _GRID // m, SIZE[m]
+            f, size = _GRID // m, PIXELS[m]
             strips[m] = read_window(tile, datasets, m, left * f, top * f, (right - left) * f + size, size)
         for start in (run[:, 0] - left).tolist():
-            yield {m: strip[:, start * _GRID // m : start * _GRID // m + SIZE[m]] for m, strip in strips.items()}
+            yield {m: strip[:, start * _GRID // m : start * _GRID // m + PIXELS[m]] for m, strip in strips.items()}
 
 
 def open_bands(tile):
     """The twelve band files of a tile: {metres: list of gdal.Dataset}, checked to be of one place and projection."""
     datasets = {}
-    for metres, bands in GROUPS.items():
+    for metres, bands in BANDS_AT.items():
         datasets[metres] = []
         for band in bands:
             files = tile.granule.glob(f"IMG_DATA/R{metres}m/*_{band}_{metres}m.*")
@@ -175,7 +175,7 @@ def read_window(tile, datasets, metres, column, row, width, height):
         except RuntimeError:
             path = dataset.GetDescription()
             raise InputError(f"{path} is damaged near column {column}, row {row}: fetch it again") from None
-    offset = [tile.offset[band] for band in GROUPS[metres]]
+    offset = [tile.offset[band] for band in BANDS_AT[metres]]
     if any(offset):
         out = np.clip(out + np.int32(offset)[:, None, None], 0, 65535).astype(np.uint16)
     return np.moveaxis(out, 0, -1)

@@ -5,14 +5,11 @@ import subprocess
 import time
 
 from bigearth.cluster import profiles
-from bigearth.errors import InputError
+from bigearth.errors import InputError, Readable
 
 
-class WorkerError(Exception):
+class WorkerError(Readable):
     """A worker failed; the message names its rank and holds its traceback."""
-
-    def _render_traceback_(self):
-        return [f"WorkerError: {self}"]
 
 
 def is_echo(error):

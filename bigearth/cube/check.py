@@ -16,7 +16,7 @@ from bigearth.cube.reading import open_cube
 from bigearth.cube.statistics import measure, statistics
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
 from bigearth.upsampling.datasets import datasets
 
 _SAMPLE = 200  # rows compared with the archive
@@ -66,9 +66,9 @@ def check(path, archive=None):
 
 
 def _check_bands(path, file, keys):
-    names = {KEY[metres]: bands for metres, bands in GROUPS.items()} | {SUPER: BANDS}
+    names = {DATASET_OF[metres]: bands for metres, bands in BANDS_AT.items()} | {DATA_SUPER: BANDS}
     _same(path, {key: tuple(file[key].attrs["bands"]) for key in keys}, {key: names[key] for key in keys}, "bands")
-    known = nomenclature.labels(file["classes"].shape[1])
+    known = nomenclature.label_names(file["classes"].shape[1])
     _same(path, tuple(file["classes"].attrs["labels"]), known, "labels")
     return ["bands and labels are in their order"]
 
@@ -103,9 +103,9 @@ def _check_bytes(path, file, cube, n):
     crc, sums = measure(path, slabs, training)
     _same(path, {k: checksum(v) for k, v in crc.items()}, {k: file[k].attrs["checksum"] for k in crc}, "checksums")
     for metres, (mean, std) in statistics([sums], training).items():
-        recorded = [file[KEY[metres]].attrs[name].tolist() for name in ("mean", "std")]
+        recorded = [file[DATASET_OF[metres]].attrs[name].tolist() for name in ("mean", "std")]
         if training:
-            _same(path, [mean, std], recorded, f"statistics of {KEY[metres]}")
+            _same(path, [mean, std], recorded, f"statistics of {DATASET_OF[metres]}")
     return ["checksums and statistics are as recorded: " + ", ".join(f"{k} {file[k].attrs['checksum']}" for k in crc)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bigearth.patch import BANDS, GROUPS, KEY, SIZE, SPLITS, SUPER
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, SPLITS
 
 
 def offsets(path):
@@ -15,7 +15,7 @@ def offsets(path):
         return {
             key: (dataset.id.get_offset(), int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize)
             for key, dataset in file.items()
-            if key in (*KEY.values(), SUPER)
+            if key in (*DATASET_OF.values(), DATA_SUPER)
         }
 
 
@@ -38,8 +38,8 @@ def partial(path):
 
 def layout(n, upsampling):
     """Shape of every dataset of pixels, for n patches; all are uint16."""
-    shapes = {KEY[metres]: (n, SIZE[metres], SIZE[metres], len(bands)) for metres, bands in GROUPS.items()}
-    return shapes if upsampling == "none" else shapes | {SUPER: (n, SIZE[10], SIZE[10], len(BANDS))}
+    shapes = {DATASET_OF[metres]: (n, PIXELS[metres], PIXELS[metres], len(bands)) for metres, bands in BANDS_AT.items()}
+    return shapes if upsampling == "none" else shapes | {DATA_SUPER: (n, PIXELS[10], PIXELS[10], len(BANDS))}
 
 
 def checksum(pieces):

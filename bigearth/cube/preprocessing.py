@@ -31,9 +31,9 @@ from bigearth.cube.tile_shares import longest_first, paper
 from bigearth.cube.writing import create
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.labels import labels
+from bigearth.labels import label_names
 from bigearth.mpi import communicator
-from bigearth.patch import GROUPS, SIZE
+from bigearth.patch import BANDS_AT, PIXELS
 from bigearth.upsampling.datasets import datasets, load_networks
 
 SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
@@ -126,7 +126,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
     rows, record = select(index, **chosen)
     cuts = windows.plan(resolve(tiles), rows) if tiles else []
     folder = partial(path)
-    stack.enter_context(files.locked(folder))
+    stack.enter_context(files.locked(folder / "lock", f"cube {path}"))
     n = len(rows)
     identity = pd.util.hash_pandas_object(rows[["patch", "split", "folder"]], index=False).to_numpy()
     miniature = index.attrs["miniature"]
@@ -162,7 +162,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
             if file.name != "lock":
                 file.unlink()
         _check_space(path, layout.bytes_needed(n, upsampling))
-        create(folder / writing.FILE, rows, labels(record["nomenclature"]), upsampling, attributes)
+        create(folder / writing.FILE, rows, label_names(record["nomenclature"]), upsampling, attributes)
         (folder / "plan.new").write_text(described)
         (folder / "plan.new").replace(folder / writing.PLAN)
     (folder / writing.FAILED).unlink(missing_ok=True)
@@ -205,13 +205,13 @@ def _share_of_tiles(plan, rank, size):
         patches = windows.read_cut(replace(cut, rows=cut.rows[first:], corners=cut.corners[first:]))
         for unit in units[done:]:
             rows, cut_out = zip(*islice(patches, plan["slab"]), strict=True)
-            yield unit, np.array(rows), {metres: np.stack([patch[metres] for patch in cut_out]) for metres in GROUPS}
+            yield unit, np.array(rows), {metres: np.stack([patch[metres] for patch in cut_out]) for metres in BANDS_AT}
 
 
 def _read(folders):
     """Native bands of patches, resolution to array."""
     n = len(folders)
-    slab = {m: np.empty((n, SIZE[m], SIZE[m], len(bands)), np.uint16) for m, bands in GROUPS.items()}
+    slab = {m: np.empty((n, PIXELS[m], PIXELS[m], len(bands)), np.uint16) for m, bands in BANDS_AT.items()}
     for i, folder in enumerate(folders):
         read_patch(folder, {metres: array[i] for metres, array in slab.items()})
     return slab

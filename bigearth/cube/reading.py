@@ -14,7 +14,7 @@ import numpy as np
 from bigearth import labels as nomenclature
 from bigearth.cube.layout import partial
 from bigearth.errors import InputError
-from bigearth.patch import GROUPS, KEY, SPLITS, SUPER
+from bigearth.patch import BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
 
 _SAMPLE = 500  # rows that give the statistics of a file that has none
 
@@ -92,7 +92,7 @@ def open_cube(path):
     except OSError as error:
         raise InputError(f"cube {path} is not a readable HDF5 file ({error}): write it with notebook 02") from None
     with file:
-        missing = {*KEY.values(), "classes"}.difference(file)
+        missing = {*DATASET_OF.values(), "classes"}.difference(file)
         if missing:
             raise InputError(f"cube {path} has no dataset {min(missing)}: give a file that notebook 02 wrote")
         attributes = {name: _plain(value) for name, value in file.attrs.items()}
@@ -106,8 +106,8 @@ def open_cube(path):
         mean, std = (
             {
                 band: float(value)
-                for metres, bands in GROUPS.items()
-                for band, value in zip(bands, file[KEY[metres]].attrs[name], strict=True)
+                for metres, bands in BANDS_AT.items()
+                for band, value in zip(bands, file[DATASET_OF[metres]].attrs[name], strict=True)
             }
             for name in ("mean", "std")
         )
@@ -126,21 +126,21 @@ def open_cube(path):
 
 
 def _open_published(path, file, n, classes):
-    keys = {metres: file[key] for metres, key in KEY.items()}
+    keys = {metres: file[key] for metres, key in DATASET_OF.items()}
     step = max(1, n // _SAMPLE)
     mean, std = {}, {}
-    for metres, bands in GROUPS.items():
+    for metres, bands in BANDS_AT.items():
         sample = keys[metres][::step].reshape(-1, len(bands)).astype(np.float64)
         mean |= dict(zip(bands, sample.mean(0).tolist(), strict=True))
         std |= dict(zip(bands, sample.std(0).tolist(), strict=True))
     return Cube(
         path=path,
-        labels=nomenclature.labels(classes),
+        labels=nomenclature.label_names(classes),
         nomenclature=classes,
         rows={"train": range(n), "validation": range(n, n), "test": range(n, n)},
         mean=mean,
         std=std,
-        upsampling="dsen2" if SUPER in file else "none",  # the paper's main route
+        upsampling="dsen2" if DATA_SUPER in file else "none",  # the paper's main route
         source="published file of the paper's authors",
         miniature=False,
         attributes={},

@@ -48,7 +48,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     version = index.attrs["version"]
     own = 43 if version == 1 else 19
     nomenclature = nomenclature or own
-    names.labels(nomenclature)  # an unknown number is an error now
+    names.label_names(nomenclature)  # an unknown number is an error now
     if nomenclature > own:
         raise InputError("nomenclature 43 is not in a v2.0 archive, whose patches carry 19 classes: give 19")
     record = {"archive_version": version, "patches": len(index), "exclude": {}, "nomenclature": nomenclature}

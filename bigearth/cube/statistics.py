@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from bigearth.cube.layout import offsets
-from bigearth.patch import GROUPS, KEY, SIZE
+from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS
 
 
 def measure(path, slabs, training):
@@ -31,8 +31,8 @@ def measure(path, slabs, training):
     """
     places = offsets(path)
     crc = {key: [] for key in places}
-    sums = {metres: [np.zeros(len(bands), object) for _ in range(2)] for metres, bands in GROUPS.items()}
-    resolution = {key: metres for metres, key in KEY.items()}
+    sums = {metres: [np.zeros(len(bands), object) for _ in range(2)] for metres, bands in BANDS_AT.items()}
+    resolution = {key: metres for metres, key in DATASET_OF.items()}
     with open(path, "rb", buffering=0) as file:
         for first, last in slabs:
             for key, (offset, size) in places.items():
@@ -40,7 +40,7 @@ def measure(path, slabs, training):
                 crc[key].append(zlib.crc32(data))
                 if key in resolution and first < training:
                     metres = resolution[key]
-                    pixels = np.frombuffer(data, "<u2").reshape(last - first, -1, len(GROUPS[metres]))
+                    pixels = np.frombuffer(data, "<u2").reshape(last - first, -1, len(BANDS_AT[metres]))
                     for total, value in zip(sums[metres], _moments(pixels[: training - first]), strict=True):
                         total += value
     return crc, sums
@@ -57,7 +57,7 @@ def statistics(sums, training):
         Number of training rows; without any the statistics are NaN.
     """
     result = {}
-    for metres, size in SIZE.items():
+    for metres, size in PIXELS.items():
         n = training * size * size
         total, squares = (sum(part[metres][i] for part in sums) for i in range(2))
         # integers up to the one division: the same digits, however the rows were dealt

@@ -21,7 +21,7 @@ from bigearth.cube.layout import SMALL, SPLIT_TYPE, checksum, layout, offsets, p
 from bigearth.cube.reading import open_cube
 from bigearth.cube.statistics import statistics
 from bigearth.errors import InputError
-from bigearth.patch import BANDS, GROUPS, KEY, SPLITS, SUPER
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
 
 FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
 
@@ -109,8 +109,8 @@ def finish(path, slabs, measured, training):
     folder = partial(path)
     with h5py.File(folder / FILE, "r+") as file:
         for metres, (mean, std) in statistics([sums for _, sums in measured], training).items():
-            file[KEY[metres]].attrs["mean"] = mean
-            file[KEY[metres]].attrs["std"] = std
+            file[DATASET_OF[metres]].attrs["mean"] = mean
+            file[DATASET_OF[metres]].attrs["std"] = std
         for key in measured[0][0]:
             file[key].attrs["checksum"] = checksum([value for crc, _ in measured for value in crc[key]])
         file.attrs.update({"slab_rows": slabs[0][1] - slabs[0][0], "complete": True})
@@ -166,10 +166,10 @@ def create(path, rows, labels, upsampling, attributes):
             space = h5py.h5s.create_simple(shape)
             h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, plist)
             file[key].attrs["unit"] = "digital number (reflectance x 10000)"
-        for metres, bands in GROUPS.items():
-            file[KEY[metres]].attrs["bands"] = bands
+        for metres, bands in BANDS_AT.items():
+            file[DATASET_OF[metres]].attrs["bands"] = bands
         if upsampling != "none":
-            file[SUPER].attrs["bands"] = BANDS
+            file[DATA_SUPER].attrs["bands"] = BANDS
         file["classes"] = classes
         file["classes"].attrs["labels"] = labels
         file["classes"].attrs["label_sums"] = classes.sum(0, dtype=np.int64)

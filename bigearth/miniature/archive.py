@@ -15,7 +15,7 @@ from osgeo import gdal, osr
 from bigearth.errors import InputError
 from bigearth.labels import CLC_CODE, LABELS_43, to_19
 from bigearth.miniature.scenes import scenes
-from bigearth.patch import BANDS, PATCH_METRES, RESOLUTION, SIZE
+from bigearth.patch import BANDS, MINIATURE_MARKER, PATCH_METRES, PIXELS, RESOLUTION
 
 gdal.UseExceptions()
 
@@ -23,7 +23,6 @@ _CODES = np.array([CLC_CODE[label] for label in LABELS_43], np.uint16)
 # The archive's WKT was written by an older PROJ, which spelt these axes out.
 _DATUM_UNIT = 'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],'
 _AXES = _DATUM_UNIT, _DATUM_UNIT + 'AXIS["Latitude",NORTH],AXIS["Longitude",EAST],'
-MARKER = "MINIATURE"
 NOTE = "A generated landscape in the layout of BigEarthNet: for trying the study, not for science."
 V2_COLUMNS = pa.schema(
     {
@@ -87,7 +86,7 @@ def write_archive(folder, patches=1000, seed=1, version=1):
     try:
         part.mkdir(parents=True)
         (_write_v1 if version == 1 else _write_v2)(part, patches, seed)
-        (part / MARKER).write_text(json.dumps(made, indent=1) + "\n")
+        (part / MINIATURE_MARKER).write_text(json.dumps(made, indent=1) + "\n")
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -95,7 +94,7 @@ def write_archive(folder, patches=1000, seed=1, version=1):
 
 
 def _existing(folder, made):
-    marker = folder / MARKER
+    marker = folder / MINIATURE_MARKER
     if not marker.is_file() or json.loads(marker.read_text()) != made:
         raise InputError(f"{folder} exists and is another archive: remove it or choose another folder")
     return folder
@@ -180,7 +179,7 @@ def _corner(tile, patch):
 
 
 def _window(array, patch, metres):
-    size = SIZE[metres]
+    size = PIXELS[metres]
     return array[patch["row"] * size : (patch["row"] + 1) * size, patch["col"] * size : (patch["col"] + 1) * size]
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from bigearth.errors import InputError
-from bigearth.miniature.archive import MARKER, spatial_reference
+from bigearth.miniature.archive import spatial_reference
 from bigearth.miniature.scenes import scenes
-from bigearth.patch import BANDS, GROUPS, QUANTIFICATION, RESOLUTION
+from bigearth.patch import BANDS, BANDS_AT, MINIATURE_MARKER, QUANTIFICATION, RESOLUTION
 
 gdal.UseExceptions()
 
@@ -81,9 +81,11 @@ def write_products(
     InputError
         ``archive`` is no miniature.
     """
-    marker = Path(archive) / MARKER
+    marker = Path(archive) / MINIATURE_MARKER
     if not marker.is_file():
-        raise InputError(f"{archive} is no miniature archive (no file {MARKER}): products are written of those only")
+        raise InputError(
+            f"{archive} is no miniature archive (no file {MINIATURE_MARKER}): products are written of those only"
+        )
     made = json.loads(marker.read_text())
     products = []
     for scene in scenes(made["patches"], made["seed"], tiles):
@@ -156,7 +158,7 @@ def _write_metadata(product, file, granule, stem, tile, baseline, older, width):
         "offsets": f"<BOA_ADD_OFFSET_VALUES_LIST>{offsets}</BOA_ADD_OFFSET_VALUES_LIST>" if baseline >= "04.00" else "",
     }
     (product / file).write_text(_PRODUCT.format(**values))
-    grids = "".join(_GRID.format(m=m, n=width // m, x=tile.x, y=tile.y) for m in GROUPS)
+    grids = "".join(_GRID.format(m=m, n=width // m, x=tile.x, y=tile.y) for m in BANDS_AT)
     reference = spatial_reference(tile.epsg).GetName().replace("WGS 84", "WGS84")
     text = _TILE.format(granule=granule, time=time, name=reference, epsg=tile.epsg, grids=grids)
     named = f"{granule.replace('_MSI_', '_MTD_').rsplit('_', 1)[0]}.xml" if older else "MTD_TL.xml"

@@ -8,7 +8,7 @@ from bigearth.labels import LABELS_43
 from bigearth.miniature.landscape import draw
 from bigearth.miniature.places import TILES, Tile
 from bigearth.miniature.rendering import render
-from bigearth.patch import SIZE
+from bigearth.patch import PIXELS
 
 # A class is a label of a patch from this share of its area on (7.2 ha).
 LABEL_SHARE = 0.05
@@ -65,9 +65,9 @@ def _patches(cover, snow, cloud, side, count):
     """The patches of a tile; of a grid that is too large, those with the commonest classes stay out."""
 
     def windows(array):
-        return array.reshape(side, SIZE[10], side, SIZE[10]).swapaxes(1, 2).reshape(side * side, -1)
+        return array.reshape(side, PIXELS[10], side, PIXELS[10]).swapaxes(1, 2).reshape(side * side, -1)
 
-    share = np.stack([np.bincount(w, minlength=len(LABELS_43)) for w in windows(cover)]) / SIZE[10] ** 2
+    share = np.stack([np.bincount(w, minlength=len(LABELS_43)) for w in windows(cover)]) / PIXELS[10] ** 2
     is_label = share >= np.minimum(LABEL_SHARE, share.max(1, keepdims=True))
     rarity = (is_label / np.maximum(is_label.sum(0), 1)).max(1)
     chosen = np.sort(np.argsort(-rarity, kind="stable")[:count])

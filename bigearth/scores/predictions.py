@@ -9,10 +9,9 @@ import pandas as pd
 
 from bigearth.cube.layout import SPLIT_TYPE
 from bigearth.errors import InputError
-from bigearth.patch import BANDS, SPLITS
+from bigearth.patch import BANDS, RGB, SPLITS
 
 ATTRIBUTES = {"run": str, "upsampling": str, "nomenclature": int, "miniature": bool, "epochs": int, "finished": bool}
-RGB = ("B04", "B03", "B02")
 
 
 @dataclass(frozen=True)

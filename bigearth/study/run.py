@@ -1,15 +1,14 @@
 """What a study's driver knows of each run: what it depended on, whether it is finished, and who is at it now."""
 
-import fcntl
 import hashlib
 import json
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 
+from bigearth import files
 from bigearth.errors import InputError
 from bigearth.files import resolve
 
@@ -61,26 +60,9 @@ def folder(study, run):
     return run.workdir / "studies" / study.name
 
 
-@contextmanager
 def locked(study, run, name):
-    """Refuse to do the same twice at the same time."""
-    try:
-        folder(study, run).mkdir(parents=True, exist_ok=True)
-        file = open(folder(study, run) / f"{name}.lock", "a")
-    except OSError as error:
-        raise InputError(f"workdir {run.workdir}: cannot be written ({error.strerror})") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"study {study.name} is being executed or submitted by another process ({file.name})"
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"workdir {run.workdir}: its file system has no file locks ({error.strerror}); choose another workdir"
-            ) from None
-        yield
+    """Hold the lock ``name`` of a study."""
+    return files.locked(folder(study, run) / f"{name}.lock", f"study {study.name}")
 
 
 def check_writable(run):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
-from bigearth.patch import GROUPS
+from bigearth.patch import BANDS_AT
 
 
 def load_model(run):
@@ -58,7 +58,7 @@ def predict_patches(run, patches, batch_size=64):
         raise InputError("no patch to classify: name a folder that holds folders of GeoTIFFs")
     for start in range(0, len(patches), batch_size):
         read = [read_patch(patch) for patch in patches[start : start + batch_size]]
-        native = {metres: np.stack([patch[metres] for patch in read]) for metres in GROUPS}
+        native = {metres: np.stack([patch[metres] for patch in read]) for metres in BANDS_AT}
         features = datasets(native, "bilinear" if upsampling == "bilinear" else "none")
         score.append(model.predict_on_batch({key: features[key] for key in model.input}))
         images.append(native[10])

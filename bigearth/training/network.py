@@ -5,10 +5,9 @@ import numpy as np
 from keras import layers, ops
 
 from bigearth.files import resolve
-from bigearth.patch import BANDS, GROUPS, KEY, SIZE
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, RGB
 from bigearth.training.recipe import inputs_of
 
-RGB = ("B04", "B03", "B02")
 # The epsilon is keras.applications.ResNet50's. The momentum of the running statistics is 0.9 as in Goyal et al. (Keras:
 # 0.99), so that they keep up with short trainings too.
 BATCHNORM = {"epsilon": 1.001e-5, "momentum": 0.9}
@@ -52,7 +51,9 @@ def build(labels, mean, std, bands="multispectral", upsampling="network", width=
     if weights:
         mean, std = IMAGENET_MEAN_DN, dict.fromkeys(RGB, IMAGENET_WHITE)
     if bands == "multiresolution":
-        parts = {metres: _scaled(inputs[KEY[metres]], group, group, mean, std) for metres, group in GROUPS.items()}
+        parts = {}
+        for metres, group in BANDS_AT.items():
+            parts[metres] = _scaled(inputs[DATASET_OF[metres]], group, group, mean, std)
         x = layers.concatenate([_stem(parts[10], width, 2, "conv1", build_conv),
                                 _stem(parts[20], width, 1, "conv1_20m", build_conv)])  # fmt: skip
     else:
@@ -117,13 +118,13 @@ def _scaled(x, have, want, mean, std):
 
 def _at_10m(inputs, names, mean, std):
     """Scaled bands in the order of ``names``, all at 10 m."""
-    if "data_super" in inputs:
-        return _scaled(inputs["data_super"], BANDS, names, mean, std)
+    if DATA_SUPER in inputs:
+        return _scaled(inputs[DATA_SUPER], BANDS, names, mean, std)
     parts, found = [], []
-    for metres, group in GROUPS.items():
+    for metres, group in BANDS_AT.items():
         if want := [band for band in group if band in names]:
-            x = _scaled(inputs[KEY[metres]], group, want, mean, std)
-            factor = SIZE[10] // SIZE[metres]
+            x = _scaled(inputs[DATASET_OF[metres]], group, want, mean, std)
+            factor = PIXELS[10] // PIXELS[metres]
             upsample = layers.UpSampling2D(factor, interpolation="bilinear", dtype="float32")
             parts.append(upsample(x) if factor > 1 else x)
             found += want
@@ -134,7 +135,7 @@ def _at_10m(inputs, names, mean, std):
 def load_imagenet(model, weights):
     """Give a network of ``build`` (bands "rgb") ImageNet's weights: "imagenet" (Keras' download), or a local file."""
     weights = weights if weights == "imagenet" else resolve(weights)
-    source = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(SIZE[10], SIZE[10], 3))
+    source = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(PIXELS[10], PIXELS[10], 3))
     for layer in source.layers:
         if layer.weights:
             model.get_layer(layer.name).set_weights(layer.get_weights())

@@ -5,7 +5,7 @@ import numpy as np
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.patch import BANDS, GROUPS, KEY, SIZE
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS
 
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS
@@ -26,9 +26,9 @@ RANGES = {"learning_rate": (0, 1e30), "l2": (0, 1), "dropout": (0, 0.99), "mixup
 def inputs_of(bands, upsampling):
     """Cube arrays that a network reads: {key: (pixels, pixels, bands)}."""
     if upsampling != "network":
-        return {"data_super": (SIZE[10], SIZE[10], len(BANDS))}
-    wanted = set(BANDS if bands in ("multispectral", "multiresolution") else GROUPS[10] if bands == "rgb" else bands)
-    return {KEY[m]: (SIZE[m], SIZE[m], len(group)) for m, group in GROUPS.items() if wanted & set(group)}
+        return {DATA_SUPER: (PIXELS[10], PIXELS[10], len(BANDS))}
+    wanted = set(BANDS if bands in ("multispectral", "multiresolution") else BANDS_AT[10] if bands == "rgb" else bands)
+    return {DATASET_OF[m]: (PIXELS[m], PIXELS[m], len(group)) for m, group in BANDS_AT.items() if wanted & set(group)}
 
 
 def learning_rates(steps, epochs, workers, batch_size, warmup, milestones, learning_rate=0.1, schedule="step"):

@@ -4,13 +4,13 @@ import numpy as np
 
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.patch import BANDS, GROUPS, KEY, SIZE, SUPER
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS
 from bigearth.upsampling.interpolation import bilinear
 
 
 def datasets(native, upsampling, networks=None):
     """What the cube holds of native bands, resolution to (n, size, size, bands): dataset name to rows."""
-    arrays = {KEY[metres]: array for metres, array in native.items()}
+    arrays = {DATASET_OF[metres]: array for metres, array in native.items()}
     if upsampling == "none":
         return arrays
     if upsampling == "dsen2":
@@ -18,11 +18,11 @@ def datasets(native, upsampling, networks=None):
 
         upsampled = dsen2.super_resolve(native, networks)
     else:
-        upsampled = {m: array if m == 10 else bilinear(array, SIZE[10]) for m, array in native.items()}
+        upsampled = {m: array if m == 10 else bilinear(array, PIXELS[10]) for m, array in native.items()}
     joined = np.empty((*native[10].shape[:3], len(BANDS)), np.uint16)
-    for metres, bands in GROUPS.items():
+    for metres, bands in BANDS_AT.items():
         joined[..., [BANDS.index(band) for band in bands]] = upsampled[metres]
-    return arrays | {SUPER: joined}
+    return arrays | {DATA_SUPER: joined}
 
 
 def load_networks(upsampling, weights):

@@ -17,7 +17,7 @@ from osgeo import gdal
 
 from bigearth.archive import windows
 from bigearth.errors import InputError
-from bigearth.patch import BANDS, GROUPS
+from bigearth.patch import BANDS, BANDS_AT
 from bigearth.upsampling import interpolation
 
 SCALE = 2000  # digital numbers are divided by it before they enter a network
@@ -52,7 +52,7 @@ def build(metres, features=128, blocks=6):
     keras.Model
         From the 10 m, 20 m [and 60 m] bands, all brought to 10 m and divided by `SCALE`, to those of the last.
     """
-    inputs = [layers.Input((None, None, len(GROUPS[m])), name=f"bands_{m}m") for m in _GUIDES[metres]]
+    inputs = [layers.Input((None, None, len(BANDS_AT[m])), name=f"bands_{m}m") for m in _GUIDES[metres]]
 
     def convolve(x, filters, activation=None):
         return layers.Conv2D(filters, 3, padding="same", activation=activation, kernel_initializer="he_uniform")(x)
@@ -61,7 +61,7 @@ def build(metres, features=128, blocks=6):
     for _ in range(blocks):
         residual = convolve(convolve(x, features, "relu"), features)
         x = layers.Add()([x, layers.Rescaling(0.1)(residual)])
-    x = convolve(x, len(GROUPS[metres]))
+    x = convolve(x, len(BANDS_AT[metres]))
     return keras.Model(inputs, layers.Add()([x, inputs[-1]]), name=f"dsen2_{metres}m")
 
 
@@ -98,7 +98,7 @@ def load_published(path, metres, blob=None):
     model = build(metres)
     if [array.shape for array in weights] != [tuple(variable.shape) for variable in model.weights]:
         raise InputError(f"weights {path} are not of the {metres} m network: give {name}")
-    order = [_PUBLISHED_ORDER.index(band) for band in GROUPS[10]]
+    order = [_PUBLISHED_ORDER.index(band) for band in BANDS_AT[10]]
     weights[0] = np.concatenate([weights[0][:, :, order], weights[0][:, :, len(order) :]], axis=2)
     model.set_weights(weights)
     return model
@@ -123,7 +123,7 @@ def load(folder):
         if trained.exists():
             try:
                 models[metres] = keras.saving.load_model(trained, compile=False)
-                expected = [len(GROUPS[m]) for m in _GUIDES[metres]]
+                expected = [len(BANDS_AT[m]) for m in _GUIDES[metres]]
                 if [tensor.shape[-1] for tensor in models[metres].inputs] != expected:
                     raise ValueError(f"it does not take {expected} bands")
             except (ValueError, OSError, KeyError) as error:
@@ -171,7 +171,7 @@ def super_resolve(bands, models, batch=16):
     result = {10: bands[10]}
     for metres, model in models.items():
         border = WINDOW[metres][1]
-        result[metres] = np.empty((*bands[10].shape[:3], len(GROUPS[metres])), np.uint16)
+        result[metres] = np.empty((*bands[10].shape[:3], len(BANDS_AT[metres])), np.uint16)
         for first in range(0, len(bands[10]), batch):
             part = {m: _mirror(bands[m][first : first + batch], [border * 10 // m] * 4) for m in _GUIDES[metres]}
             predicted = model.predict_on_batch(network_inputs(part, metres))
@@ -202,7 +202,7 @@ def super_resolve_tile(tile, models, path):
 
     for row in range(0, height, 120):
         lines = min(120, height - row)
-        _write(out, GROUPS[10], windows.read_window(tile, datasets, 10, 0, row, width, lines), 0, row)
+        _write(out, BANDS_AT[10], windows.read_window(tile, datasets, 10, 0, row, width, lines), 0, row)
     for metres, model in models.items():
         window, border = WINDOW[metres]
         inner = window - 2 * border
@@ -215,7 +215,7 @@ def super_resolve_tile(tile, models, path):
                 }
                 arrays = _digital_numbers(model.predict_on_batch(network_inputs(part_of, metres)), border)
                 for column, array in zip(four, arrays, strict=True):
-                    _write(out, GROUPS[metres], array, column, row)
+                    _write(out, BANDS_AT[metres], array, column, row)
     out = None  # closes the file
     part.replace(path)
 

@@ -17,7 +17,7 @@ from bigearth.archive.windows import open_bands, read_window
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.mpi import communicator
-from bigearth.patch import GROUPS
+from bigearth.patch import BANDS_AT
 from bigearth.upsampling import dsen2
 from bigearth.upsampling.quality import reduce_resolution
 
@@ -67,7 +67,7 @@ def train_networks(*, weights, archive="", tiles="", workdir="", samples=64, fea
         index = read_index(resolve(archive), resolve(workdir))
         chosen = rng.choice(index.folder, min(samples, len(index)), replace=False)
         patches = [read_patch(Path(index.attrs["archive"]) / folder) for folder in chosen]
-        bands = {metres: np.stack([patch[metres] for patch in patches]) for metres in GROUPS}
+        bands = {metres: np.stack([patch[metres] for patch in patches]) for metres in BANDS_AT}
     losses = {}
     for metres in dsen2.WINDOW:
         model = dsen2.build(metres, features, blocks)
@@ -139,7 +139,7 @@ def training_pairs(bands, metres):
     """
     factor = metres // 10
     height, width = (side - side % factor for side in bands[metres].shape[1:3])
-    bands = {m: bands[m][:, : height * metres // m, : width * metres // m] for m in GROUPS if m <= metres}
+    bands = {m: bands[m][:, : height * metres // m, : width * metres // m] for m in BANDS_AT if m <= metres}
     reduced = {m: reduce_resolution(array, factor) for m, array in bands.items()}
     return dsen2.network_inputs(reduced, metres), bands[metres].astype(np.float32) / dsen2.SCALE
 
@@ -162,7 +162,7 @@ def sample_tiles(folder, count, rng, side=5760):
         {10: (n, h, w, 4), 20: (n, h/2, w/2, 6), 60: (n, h/6, w/6, 2)}, digital numbers.
     """
     found = list(find_tiles(folder).values())
-    samples = {metres: [] for metres in GROUPS}
+    samples = {metres: [] for metres in BANDS_AT}
     for tile, n in zip(found, np.bincount(np.arange(count) % len(found)), strict=False):
         datasets = open_bands(tile)
         width, height = datasets[60][0].RasterXSize, datasets[60][0].RasterYSize
@@ -170,7 +170,7 @@ def sample_tiles(folder, count, rng, side=5760):
         for row, column in sorted(
             zip(rng.integers(0, height - k + 1, n), rng.integers(0, width - k + 1, n), strict=True)
         ):
-            for m in GROUPS:
+            for m in BANDS_AT:
                 f = 60 // m
                 samples[m].append(read_window(tile, datasets, m, int(column) * f, int(row) * f, k * f, k * f))
     if len({array.shape for array in samples[60]}) > 1:

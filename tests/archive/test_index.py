@@ -13,7 +13,7 @@ from bigearth.archive.metadata_v2 import read_metadata, tile_corner
 from bigearth.cube.selection import select
 from bigearth.errors import InputError
 from bigearth.miniature.archive import write_archive
-from bigearth.patch import BANDS, GROUPS, SIZE
+from bigearth.patch import BANDS, BANDS_AT, PIXELS
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def test_tiles_of_the_south_are_refused():
 def test_pixels_are_the_files(tiny_archive):
     folder = next(tiny_archive.glob("S2*"))
     patch = pixels.read_patch(folder)
-    for metres, bands in GROUPS.items():
-        assert patch[metres].shape == (SIZE[metres], SIZE[metres], len(bands)) and patch[metres].dtype == np.uint16
+    for metres, bands in BANDS_AT.items():
+        assert patch[metres].shape == (PIXELS[metres], PIXELS[metres], len(bands)) and patch[metres].dtype == np.uint16
         for i, band in enumerate(bands):
             dataset = gdal.Open(str(folder / f"{folder.name}_{band}.tif"))
             np.testing.assert_array_equal(patch[metres][..., i], dataset.ReadAsArray())
@@ -223,4 +223,4 @@ def test_a_patch_has_one_split(tmp_path):
 
 
 def test_all_bands_are_read():
-    assert sorted(band for bands in GROUPS.values() for band in bands) == sorted(BANDS)
+    assert sorted(band for bands in BANDS_AT.values() for band in bands) == sorted(BANDS)

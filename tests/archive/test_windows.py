@@ -14,7 +14,7 @@ from bigearth.archive.products import find_tiles
 from bigearth.archive.windows import plan, radiometry, read_cut, read_tile_patches
 from bigearth.errors import InputError
 from bigearth.miniature.products import write_products
-from bigearth.patch import BANDS, GROUPS, RESOLUTION
+from bigearth.patch import BANDS, BANDS_AT, RESOLUTION
 
 LEFT, TOP, EPSG = 399960, 5400000, 32633
 TIME, TILE = "20170613T101031", "T33UUP"
@@ -73,7 +73,8 @@ def table(positions, tile=TILE, time=TIME):
 
 def window(bands, metres, column, row):
     n = 1200 // metres
-    return np.stack([bands[b][row * n : (row + 1) * n, column * n : (column + 1) * n] for b in GROUPS[metres]], axis=-1)
+    rows, columns = slice(row * n, (row + 1) * n), slice(column * n, (column + 1) * n)
+    return np.stack([bands[band][rows, columns] for band in BANDS_AT[metres]], axis=-1)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_windows_are_the_pixels_of_the_tile_in_raster_order(tmp_path, bands, old
     seen = []
     for i, patch in read_tile_patches(tmp_path, table(positions)):
         seen.append(i)
-        for metres in GROUPS:
+        for metres in BANDS_AT:
             np.testing.assert_array_equal(patch[metres], window(bands, metres, *positions[i]))
             assert patch[metres].dtype == np.uint16
     assert seen == [1, 2, 4, 3, 0]
@@ -104,7 +105,7 @@ def test_windows_are_the_pixels_of_the_tile_in_raster_order(tmp_path, bands, old
 def test_an_offset_is_taken_from_the_metadata_removed_and_recorded(tmp_path, bands):
     product = write_product(tmp_path, bands, baseline="05.00", offset=-1000)
     (_, patch), *_ = read_tile_patches(tmp_path, table([(1, 1)]))
-    for metres in GROUPS:
+    for metres in BANDS_AT:
         raw = window(bands, metres, 1, 1).astype(int)
         assert (raw < 1000).any()
         np.testing.assert_array_equal(patch[metres], np.maximum(raw - 1000, 0))
@@ -151,7 +152,7 @@ def test_products_of_the_miniature_give_the_archives_pixels(tiny_archive, tmp_pa
     for i, patch in read_tile_patches(tmp_path / "tiles", index):
         seen.add(i)
         expected = read_patch(tiny_archive / index.folder[i])
-        for metres in GROUPS:
+        for metres in BANDS_AT:
             np.testing.assert_array_equal(patch[metres], expected[metres])
     assert seen == set(range(len(index)))
 
@@ -163,7 +164,7 @@ def test_the_pixels_are_those_of_gdals_driver(tiny_archive, tmp_path):
     path = next(p for p in products if p.name == cut.tile.product) / "MTD_MSIL2A.xml"
     native = {int(re.search(r":(10|20|60)m:", name)[1]): name for name, _ in gdal.Open(str(path)).GetSubDatasets()[:3]}
     patches = list(read_cut(cut))
-    for metres, names in GROUPS.items():
+    for metres, names in BANDS_AT.items():
         dataset = gdal.Open(native[metres])
         by_name = {dataset.GetRasterBand(i + 1).GetMetadataItem("BANDNAME"): i for i in range(dataset.RasterCount)}
         pixels = dataset.ReadAsArray()

@@ -22,12 +22,12 @@ from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.miniature.archive import miniature
-from bigearth.patch import GROUPS, KEY, SIZE
+from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS
 from bigearth.training import batches
 
 BATCH = 64
 PASSES = 16  # over the patches, by the fast loaders in a round: one alone would measure how a thread starts
-SHAPES = {KEY[metres]: (SIZE[metres], SIZE[metres], len(group)) for metres, group in GROUPS.items()}
+SHAPES = {DATASET_OF[metres]: (PIXELS[metres], PIXELS[metres], len(group)) for metres, group in BANDS_AT.items()}
 
 
 def memmap_loop(cube, rows):
@@ -54,18 +54,18 @@ def in_batches(patches):
 
 
 def geotiff_gdal(folders):
-    return in_batches({KEY[metres]: array for metres, array in read_patch(folder).items()} for folder in folders)
+    return in_batches({DATASET_OF[metres]: array for metres, array in read_patch(folder).items()} for folder in folders)
 
 
 def geotiff_rasterio(folders):
     def read(folder):
         patch = {}
-        for metres, group in GROUPS.items():
+        for metres, group in BANDS_AT.items():
             bands = []
             for band in group:
                 with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
                     bands.append(file.read(1))
-            patch[KEY[metres]] = np.stack(bands, axis=-1)
+            patch[DATASET_OF[metres]] = np.stack(bands, axis=-1)
         return patch
 
     return in_batches(read(folder) for folder in folders)

@@ -30,7 +30,7 @@ def rounds(width, blocks, batch, steps, count):
     import tensorflow as tf
     from mpi4py import MPI
 
-    from bigearth.patch import BANDS, GROUPS, KEY, SIZE
+    from bigearth.patch import BANDS, BANDS_AT, DATASET_OF, PIXELS
     from bigearth.training import network, optimizers, team
     from bigearth.training import step as training_step
 
@@ -38,8 +38,8 @@ def rounds(width, blocks, batch, steps, count):
     mpi = MPI.COMM_WORLD
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(1)
-    features = {KEY[m]: random.integers(0, 4000, (batch, SIZE[m], SIZE[m], len(group))).astype("uint16")
-                for m, group in GROUPS.items()}  # fmt: skip
+    features = {DATASET_OF[m]: random.integers(0, 4000, (batch, PIXELS[m], PIXELS[m], len(group))).astype("uint16")
+                for m, group in BANDS_AT.items()}  # fmt: skip
     truth = random.integers(0, 2, (batch, 43)).astype("uint8")
 
     def prepared(members):

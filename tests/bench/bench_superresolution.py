@@ -21,7 +21,7 @@ import pandas as pd
 from osgeo import gdal
 
 from bigearth.files import ROOT
-from bigearth.patch import BANDS_20M, GROUPS
+from bigearth.patch import BANDS_20M, BANDS_AT
 from bigearth.upsampling import dsen2, dsen2_training
 from bigearth.upsampling.interpolation import bilinear
 from bigearth.upsampling.quality import quality, reduce_resolution
@@ -32,7 +32,7 @@ TRAIN, GAP = 0.6, 6  # share of the scene's width to learn from; pixels of 60 m 
 
 def read_scene(folder):
     bands = {}
-    for metres, names in GROUPS.items():
+    for metres, names in BANDS_AT.items():
         arrays = [gdal.Open(str(folder / f"{name}.tif")).ReadAsArray() for name in names]
         bands[metres] = np.maximum(np.stack(arrays, axis=-1), OFFSET)[None] - OFFSET
     return bands

@@ -20,10 +20,10 @@ from osgeo import gdal, gdal_array, osr
 from bigearth.archive import products
 from bigearth.archive import windows as windows_module
 from bigearth.files import ROOT
-from bigearth.patch import BANDS, GROUPS, PATCH_METRES
+from bigearth.patch import BANDS, BANDS_AT, PATCH_METRES
 
 gdal.UseExceptions()
-KEY = "20170613T101031", "T33UUP"
+PRODUCT = "20170613T101031", "T33UUP"
 LEFT, TOP, EPSG = 399960, 5400000, 32633
 METADATA = """<n1:Level-2A_User_Product xmlns:n1="bench"><PROCESSING_BASELINE>02.05</PROCESSING_BASELINE>
 <Datatake datatakeIdentifier="GS2A_20170613T101031_010312_N02.05"/></n1:Level-2A_User_Product>"""
@@ -93,10 +93,10 @@ def compare(name, ours, bare, paths, size, repeats):
 
 def product(folder, files):
     """A product whose bands of one resolution are the same file."""
-    safe = folder / f"S2A_MSIL2A_{KEY[0]}_N0205_R022_{KEY[1]}_{KEY[0]}.SAFE"
-    for metres, bands in GROUPS.items():
+    safe = folder / f"S2A_MSIL2A_{PRODUCT[0]}_N0205_R022_{PRODUCT[1]}_{PRODUCT[0]}.SAFE"
+    for metres, bands in BANDS_AT.items():
         for band in bands:
-            path = safe / f"GRANULE/L2A_{KEY[1]}/IMG_DATA/R{metres}m/{KEY[1]}_{KEY[0]}_{band}_{metres}m.jp2"
+            path = safe / f"GRANULE/L2A_{PRODUCT[1]}/IMG_DATA/R{metres}m/{PRODUCT[1]}_{PRODUCT[0]}_{band}_{metres}m.jp2"
             path.parent.mkdir(parents=True, exist_ok=True)
             os.link(files[metres], path)
     (safe / "MTD_MSIL2A.xml").write_text(METADATA)
@@ -104,7 +104,7 @@ def product(folder, files):
 
 def cut_rows(folder, rows, columns):
     """Cut the first rows of patches of all bands; prints patches/s and the peak memory of this process in GiB."""
-    source = f"S2A_MSIL1C_{KEY[0]}_N0205_R022_{KEY[1]}_{KEY[0]}.SAFE"
+    source = f"S2A_MSIL1C_{PRODUCT[0]}_N0205_R022_{PRODUCT[1]}_{PRODUCT[0]}.SAFE"
     table = pd.DataFrame(
         [(f"{c}_{r}", LEFT + PATCH_METRES * c, TOP - PATCH_METRES * r) for r in range(rows) for c in range(columns)],
         columns=["patch", "x", "y"],
@@ -133,7 +133,7 @@ def main():
         for path in tifs:
             write(path, array, 10, "GTiff", ["TILED=YES"])
         table.append(compare("GeoTIFF, uncompressed, tiled", windows, strips, tifs, size, 3))
-        files = {metres: folder / f"{metres}.jp2" for metres in GROUPS}
+        files = {metres: folder / f"{metres}.jp2" for metres in BANDS_AT}
         for metres, path in files.items():
             block = {10: 1024, 20: 640, 60: 192}[metres]  # as in products
             options_jp2 = ["REVERSIBLE=YES", "QUALITY=100", f"BLOCKXSIZE={block}", f"BLOCKYSIZE={block}"]

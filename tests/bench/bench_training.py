@@ -22,7 +22,7 @@ from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.miniature.archive import miniature
-from bigearth.patch import BANDS, SIZE
+from bigearth.patch import BANDS, PIXELS
 from bigearth.training import batches, network, optimizers, recipe, team
 from bigearth.training.step import compile_step
 
@@ -77,14 +77,14 @@ def against_keras_fit(arguments):
     """Seconds of our whole step (augmentation, L2 ...) over those of keras.applications.ResNet50 under ``fit``."""
     trainer = Trainer(arguments)
     features, truth = next(trainer.batches())
-    plain = keras.applications.ResNet50(weights=None, input_shape=(SIZE[10], SIZE[10], len(BANDS)), classes=43,
+    plain = keras.applications.ResNet50(weights=None, input_shape=(PIXELS[10], PIXELS[10], len(BANDS)), classes=43,
                                         classifier_activation="sigmoid")  # fmt: skip
     if arguments.width != 64:  # a smoke test: the same small network on both sides
         plain = network.build(43, trainer.cube.mean, trainer.cube.std, upsampling="bilinear", width=arguments.width,
                               blocks=arguments.blocks)  # fmt: skip
     plain.compile(keras.optimizers.SGD(0.001, 0.9, nesterov=True), "binary_crossentropy")
     steps = 2  # in one call of fit, which has some work of its own
-    images = np.random.default_rng(0).random((steps * arguments.batch, SIZE[10], SIZE[10], len(BANDS)), np.float32)
+    images = np.random.default_rng(0).random((steps * arguments.batch, PIXELS[10], PIXELS[10], len(BANDS)), np.float32)
     labels = np.tile(truth, (steps, 1)).astype(np.float32)
     inputs = images if arguments.width == 64 else {"data_super": images}
 

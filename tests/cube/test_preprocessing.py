@@ -25,7 +25,7 @@ from bigearth.errors import InputError
 from bigearth.labels import binarise
 from bigearth.miniature.archive import write_archive
 from bigearth.miniature.products import write_products
-from bigearth.patch import BANDS, GROUPS, KEY
+from bigearth.patch import BANDS, BANDS_AT, DATASET_OF
 from bigearth.upsampling.interpolation import bilinear
 
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.
@@ -75,7 +75,7 @@ def test_the_cube_holds_what_the_archive_holds(tiny_archive, reference, tmp_path
     assert np.concatenate([cube.patches(name) for name in cube.rows]).tolist() == rows.patch.tolist()
     assert {name: len(cube.rows[name]) for name in cube.rows} == {name: record[name] for name in cube.rows}
     np.testing.assert_array_equal(cube.classes, binarise(rows.labels, cube.labels))
-    arrays = {metres: cube.array(key) for metres, key in KEY.items()}
+    arrays = {metres: cube.array(key) for metres, key in DATASET_OF.items()}
     for i, folder in enumerate(rows.folder):
         for metres, pixels in read_patch(tiny_archive / folder).items():
             np.testing.assert_array_equal(arrays[metres][i], pixels)
@@ -84,8 +84,8 @@ def test_the_cube_holds_what_the_archive_holds(tiny_archive, reference, tmp_path
 
 def test_statistics_are_those_of_the_training_rows(reference):
     cube = open_cube(reference)
-    for metres, bands in GROUPS.items():
-        pixels = cube.array(KEY[metres])[: len(cube.rows["train"])].astype(float)
+    for metres, bands in BANDS_AT.items():
+        pixels = cube.array(DATASET_OF[metres])[: len(cube.rows["train"])].astype(float)
         for i, band in enumerate(bands):
             assert cube.mean[band] == pytest.approx(pixels[..., i].mean(), rel=1e-12)
             assert cube.std[band] == pytest.approx(pixels[..., i].std(), rel=1e-9)
@@ -95,9 +95,9 @@ def test_bilinear(tiny_cube):
     cube = open_cube(tiny_cube)
     joined = cube.array("data_super")
     assert joined.shape[1:] == (120, 120, 12) and cube.upsampling == "bilinear"
-    for metres, bands in GROUPS.items():
+    for metres, bands in BANDS_AT.items():
         places = [BANDS.index(band) for band in bands]
-        native = cube.array(KEY[metres])[:5]
+        native = cube.array(DATASET_OF[metres])[:5]
         np.testing.assert_array_equal(joined[:5][..., places], native if metres == 10 else bilinear(native, 120))
 
 
@@ -115,9 +115,9 @@ def test_dsen2(tiny_archive, tmp_path):
     write_cube(cube=tmp_path / "cube.h5", weights=tmp_path, **chosen)
     assert set(json.loads(open_cube(tmp_path / "cube.h5").attributes["weights"])) == {"20", "60"}
     cube = open_cube(tmp_path / "cube.h5")
-    native = {metres: cube.array(key)[:1] for metres, key in KEY.items()}
+    native = {metres: cube.array(key)[:1] for metres, key in DATASET_OF.items()}
     expected = dsen2.super_resolve(native, networks)
-    places = [BANDS.index(band) for band in GROUPS[20]]
+    places = [BANDS.index(band) for band in BANDS_AT[20]]
     difference = cube.array("data_super")[:1][..., places].astype(int) - expected[20]
     assert np.abs(difference).max() <= 1  # another batch may round otherwise
 
@@ -201,7 +201,7 @@ def products(tiny_archive, tmp_path_factory):
 
 def checksums(path):
     with h5py.File(path) as file:
-        return {key: file[key].attrs["checksum"] for key in KEY.values()}
+        return {key: file[key].attrs["checksum"] for key in DATASET_OF.values()}
 
 
 @pytest.mark.parametrize("distribution", ["longest_first", "paper"])
@@ -275,8 +275,8 @@ def test_two_runs_of_one_cube(tiny_archive, tmp_path, monkeypatch):
     cube = stop_after(20, tiny_archive, tmp_path, monkeypatch, KeyboardInterrupt())
     before = sorted(file.name for file in partial(cube).iterdir())
     with (
-        files.locked(partial(cube)),
-        pytest.raises(InputError, match="being written by another run"),
+        files.locked(partial(cube) / "lock", "the cube"),
+        pytest.raises(InputError, match="in use by another process"),
     ):
         write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
     assert sorted(file.name for file in partial(cube).iterdir()) == before
@@ -361,5 +361,5 @@ def test_no_training_rows(tiny_archive, tmp_path):
 
 def test_datasets_lie_where_rows_can_be_written(reference):
     with h5py.File(reference) as file:
-        for key in KEY.values():
+        for key in DATASET_OF.values():
             assert file[key].chunks is None and file[key].id.get_offset() % 4096 == 0

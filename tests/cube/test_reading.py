@@ -12,7 +12,7 @@ from bigearth.cube.reading import open_cube
 from bigearth.cube.writing import progress
 from bigearth.errors import InputError
 from bigearth.labels import LABELS_43
-from bigearth.patch import BANDS, KEY
+from bigearth.patch import BANDS, DATASET_OF
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def published(tiny_cube, tmp_path):
     """A file as the paper's authors published it: the same keys, no patch, no split, no attributes; chunked."""
     path = tmp_path / "published.h5"
     with h5py.File(tiny_cube) as ours, h5py.File(path, "w") as theirs:
-        for key in (*KEY.values(), "data_super", "classes"):
+        for key in (*DATASET_OF.values(), "data_super", "classes"):
             chunks = (1, *ours[key].shape[1:])
             theirs.create_dataset(key, data=ours[key][:], chunks=chunks)
     return path
@@ -46,7 +46,7 @@ def test_open(tiny_cube):
 
 def test_arrays_are_mapped_and_read_only(tiny_cube):
     cube = open_cube(tiny_cube)
-    for key in (*KEY.values(), "data_super"):
+    for key in (*DATASET_OF.values(), "data_super"):
         array = cube.array(key)
         assert isinstance(array, np.memmap) and array.dtype == np.uint16
         np.testing.assert_array_equal(array, h5py.File(tiny_cube)[key][:])

@@ -19,7 +19,7 @@ from bigearth.miniature import archive, rendering
 from bigearth.miniature.archive import V2_COLUMNS, metadata, miniature, write_archive, write_tif
 from bigearth.miniature.landscape import CODE
 from bigearth.miniature.scenes import LABEL_SHARE, scenes
-from bigearth.patch import BANDS, RESOLUTION, SIZE
+from bigearth.patch import BANDS, PIXELS, RESOLUTION
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_patch_has_twelve_georeferenced_bands_and_its_json(tiny_archive):
             dataset = gdal.Open(str(folder / f"{folder.name}_{band}.tif"))
             place = about["coordinates"]
             assert dataset.GetGeoTransform() == (place["ulx"], metres, 0, place["uly"], 0, -metres)
-            assert dataset.RasterXSize == dataset.RasterYSize == SIZE[metres] and dataset.RasterCount == 1
+            assert dataset.RasterXSize == dataset.RasterYSize == PIXELS[metres] and dataset.RasterCount == 1
             assert dataset.GetRasterBand(1).DataType == gdal.GDT_UInt16
             assert dataset.GetMetadataItem("COMPRESSION", "IMAGE_STRUCTURE") is None
             assert dataset.GetRasterBand(1).ReadAsArray().min() > 0
@@ -169,7 +169,7 @@ def test_snow_and_cloud_are_rendered_as_such(landscape):
 
 
 def patch_window(scene, patch, band):
-    n = SIZE[RESOLUTION[band]]
+    n = PIXELS[RESOLUTION[band]]
     return scene.bands[band][patch["row"] * n : (patch["row"] + 1) * n, patch["col"] * n : (patch["col"] + 1) * n]
 
 

@@ -9,7 +9,7 @@ from osgeo import gdal
 from bigearth.errors import InputError
 from bigearth.miniature.archive import write_archive
 from bigearth.miniature.products import OFFSET, write_products
-from bigearth.patch import BANDS, GROUPS, RESOLUTION
+from bigearth.patch import BANDS, BANDS_AT, RESOLUTION
 
 TILE = "T33UWP"
 
@@ -37,7 +37,7 @@ def read_bands(metadata):
     bands = {}
     product = gdal.OpenEx(str(metadata), allowed_drivers=["SENTINEL2"])
     for name, _ in product.GetSubDatasets():
-        if any(f":{metres}m:" in name for metres in GROUPS):
+        if any(f":{metres}m:" in name for metres in BANDS_AT):
             dataset = gdal.Open(name)
             for i in range(1, dataset.RasterCount + 1):
                 name = dataset.GetRasterBand(i).GetMetadataItem("BANDNAME")

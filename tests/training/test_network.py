@@ -74,9 +74,9 @@ def test_every_band_that_is_asked_for_counts_and_no_other(bands):
     model, features = small(bands), digital_numbers(bands)
     before = np.array(model(features))
     names = ("B02", "B03", "B04") if bands == "rgb" else BANDS if isinstance(bands, str) else bands
-    for metres, group in network.GROUPS.items():
+    for metres, group in network.BANDS_AT.items():
         for i, band in enumerate(group):
-            if (key := network.KEY[metres]) in features:
+            if (key := network.DATASET_OF[metres]) in features:
                 changed = features | {key: features[key].copy()}
                 changed[key][..., i] += 500
                 assert (np.abs(np.array(model(changed)) - before).max() > 1e-7) == (band in names), band

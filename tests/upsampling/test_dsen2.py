@@ -15,7 +15,7 @@ from osgeo import gdal
 
 from bigearth.archive.products import find_tiles
 from bigearth.errors import InputError
-from bigearth.patch import BANDS, GROUPS
+from bigearth.patch import BANDS, BANDS_AT
 from bigearth.upsampling import dsen2, dsen2_training
 from bigearth.upsampling.interpolation import bilinear
 from bigearth.upsampling.quality import reduce_resolution
@@ -32,7 +32,7 @@ def patches(n=2, side=120, seed=0):
     rng = np.random.default_rng(seed)
     return {
         m: rng.integers(0, 8000, (n, side * 10 // m, side * 10 // m, len(bands)), dtype=np.uint16)
-        for m, bands in GROUPS.items()
+        for m, bands in BANDS_AT.items()
     }
 
 
@@ -164,10 +164,10 @@ def test_a_tile_in_windows_equals_the_tile_at_once(tmp_path):
     dsen2.super_resolve_tile(tile, small(), tmp_path / "out.tif")
     dataset = gdal.Open(str(tmp_path / "out.tif"))
     written = dict(zip(BANDS, dataset.ReadAsArray(), strict=True))
-    raw = {m: np.stack([bands[b] for b in names], -1)[None].astype(int) for m, names in GROUPS.items()}
+    raw = {m: np.stack([bands[b] for b in names], -1)[None].astype(int) for m, names in BANDS_AT.items()}
     clear = {m: np.maximum(array - 1000, 0).astype(np.uint16) for m, array in raw.items()}
     whole = dsen2.super_resolve(clear, small())
-    for metres, names in GROUPS.items():
+    for metres, names in BANDS_AT.items():
         for i, band in enumerate(names):
             assert abs(written[band].astype(int) - whole[metres][0, ..., i]).max() <= 1, band
     assert dataset.GetGeoTransform()[1] == 10
@@ -179,7 +179,7 @@ def related(n=6, side=120, seed=0):
     rng = np.random.default_rng(seed)
     fine = 1000 + 2000 * (bilinear(rng.random((n, side // 4, side // 4, 1), dtype=np.float32), side) > 0.5)
     fine = fine.astype(np.float32)
-    bands = {m: np.repeat(reduce_resolution(fine, m // 10), len(names), -1) for m, names in GROUPS.items() if m > 10}
+    bands = {m: np.repeat(reduce_resolution(fine, m // 10), len(names), -1) for m, names in BANDS_AT.items() if m > 10}
     return {10: np.repeat(fine, 4, -1).astype(np.uint16)} | {m: a.astype(np.uint16) for m, a in bands.items()}
 
 
