@@ -1,7 +1,7 @@
 # What people type. Everything else: .venv/bin/python -m bigearth --help
 PYTHON = .venv/bin/python
 
-.PHONY: help setup study test test-cluster bench kernel verify-results
+.PHONY: help setup study test test-cluster lint bench kernel verify-results
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -18,6 +18,12 @@ test: ## every test that needs no cluster
 test-cluster: ## the tests on a real Slurm and JupyterHub, started on this machine
 	@./setup.sh cluster
 	$(PYTHON) -m pytest tests/hosts $(PYTEST)
+
+lint: setup ## form, types, imports, declared dependencies
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check bigearth tests slurm
+	.venv/bin/mypy
+	.venv/bin/deptry .
 
 bench: setup ## speed, as ratios within one run; leaves results/bench (REAL_DATA=folder: DSen2 on a real scene too)
 	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
