@@ -1,0 +1,144 @@
+"""A notebook's page: what it shows, what it keeps, and how it fails."""
+
+import base64
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bigearth.errors import InputError
+from bigearth.report import CheckFailed, Page, draw_gallery, page
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook would display: tuples of data and metadata; a paragraph has no metadata."""
+    outputs = []
+
+    def display(data, raw=False, metadata=None):
+        outputs.append((data if raw else data.data, metadata))
+
+    monkeypatch.setattr(page, "display", display)
+    return outputs
+
+
+@pytest.fixture
+def a_page(tmp_path, shown):
+    return Page("04_classification", results=tmp_path)
+
+
+def draw_line():
+    fig, axis = plt.subplots()
+    axis.plot([1, 2], [3, 4])
+    return fig
+
+
+def test_figure_is_kept_with_its_data_and_description(a_page, tmp_path, shown):
+    data = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
+    a_page.figure(draw_line(), "line", data, alt="A line that rises.")
+    assert not plt.get_fignums()  # closed
+    assert pd.read_csv(tmp_path / "04_classification/line.csv").equals(data)
+    output, metadata = shown[0]
+    about = metadata["image/png"]
+    assert about["alt"] == "A line that rises." and about["csv"] == "04_classification/line.csv"
+    image = Image.open(tmp_path / about["png"])
+    assert image.width > 1.4 * about["width"]  # crisp: more pixels than the page shows
+    assert image.width / image.height == pytest.approx(about["width"] / about["height"], rel=0.01)
+    assert output["image/png"] == (tmp_path / about["png"]).read_bytes()
+
+
+def test_figure_needs_alternative_text(a_page, tmp_path):
+    fig = draw_line()
+    with pytest.raises(ValueError, match="no alternative text"):
+        a_page.figure(fig, "line", alt=" ")
+    plt.close(fig)
+    assert not list(tmp_path.iterdir())
+
+
+def test_same_figure_has_same_bytes(a_page, shown):
+    for name in ("a", "b"):
+        fig, axis = plt.subplots()
+        axis.imshow(np.arange(12).reshape(3, 4))
+        a_page.figure(fig, name, alt="A ramp.")
+    assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
+    assert base64.b64encode(shown[0][0]["image/png"])
+
+
+def test_gallery_shows_pixels_unmixed(a_page, shown):
+    image = np.random.default_rng(0).choice([0.0, 1.0], (120, 120, 1)).repeat(3, axis=2)
+    titles = ["a very long title " * 20, "b", "c"]
+    a_page.figure(draw_gallery([image] * 3, titles, columns=2), "gallery", alt="Three patches.")
+    drawn = Image.open(BytesIO(shown[0][0]["image/png"])).convert("L")
+    block = np.asarray(drawn)[100:200, 100:200]
+    assert set(np.unique(block)) == {0, 255}  # no grey between black and white: whole pixels of the image
+
+
+def test_table_escapes_rounds_and_marks_missing_values(a_page, tmp_path, shown):
+    data = pd.DataFrame({"label": ["a<b", None], "value": [1234.5678, np.nan], "n": [1, 2]})
+    a_page.table(data, "table")
+    html = shown[0][0]["text/html"]
+    assert "a&lt;b" in html and "1,234.568" in html and html.count("–") == 2 and "<td>2</td>" in html
+    assert pd.read_csv(tmp_path / "04_classification/table.csv").value[0] == 1234.5678  # the file keeps all digits
+
+
+def test_say_joins_sentences(a_page, shown):
+    a_page.say("One.", "", "Two.")
+    assert shown[0][0] == "One. Two."
+
+
+def test_banner_is_shown_for_the_miniature_only(a_page, shown, tmp_path):
+    a_page.banner(False)
+    assert not shown
+    a_page.banner(True)
+    assert "miniature" in shown[0][0]
+    a_page.finish({"F1": 0.75349}, {})
+    summary = (tmp_path / "04_classification/summary.csv").read_text()
+    assert summary == "what,value\ndata,miniature\nF1,0.753\n"
+
+
+def test_finish_writes_key_figures_and_counts_what_was_written(a_page, tmp_path, shown):
+    a_page.table(pd.DataFrame({"x": [1]}), "numbers")
+    a_page.figure(draw_line(), "line", alt="A line.")
+    a_page.finish({"data": "archive", "patches": 3, "F1": 0.75349}, {"there are patches": np.bool_(True)})
+    summary = (tmp_path / "04_classification/summary.csv").read_text()
+    assert summary == "what,value\ndata,archive\npatches,3\nF1,0.753\n"
+    assert shown[-1][0] == f"Written to `{tmp_path}/04_classification`: tables: 1, figures: 1."
+
+
+def test_finish_names_the_checks_that_failed(a_page, tmp_path):
+    with pytest.raises(CheckFailed) as caught:
+        a_page.finish({"patches": 0}, {"there are patches": False, "scores are shares": True, "every class": 0 > 1})
+    assert str(caught.value) == "04_classification: 2 of 3 checks failed: there are patches; every class"
+    assert caught.value._render_traceback_() == [f"CheckFailed: {caught.value}"]
+    assert (tmp_path / "04_classification/summary.csv").exists()
+
+
+def test_a_run_has_a_folder_of_its_own(tmp_path):
+    assert Page("03_training", tmp_path, run="rgb").folder == tmp_path / "03_training-rgb"
+    assert Page("03_training", tmp_path).folder == tmp_path / "03_training"
+
+
+@pytest.mark.parametrize("run", ["../../evil", "/tmp/evil", "a/b", ".."])
+def test_a_run_stays_in_the_results(tmp_path, run):
+    with pytest.raises(InputError, match="name without slashes"):
+        Page("03_training", tmp_path, run=run)
+
+
+def test_results_must_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is not a folder; choose another folder"):
+        Page("03_training", tmp_path / "file")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is not a folder"):
+        Page("03_training", tmp_path / "link")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_in_a_notebook_the_page_takes_the_parameters(tmp_path, monkeypatch):
+    shell = type("Shell", (), {"user_ns": {"results": str(tmp_path), "run": "rgb", "workdir": str(tmp_path / "work")}})
+    monkeypatch.setattr(page, "get_ipython", lambda: shell)
+    made = Page("03_training")
+    assert made.folder == tmp_path / "03_training-rgb" and made.workdir == tmp_path / "work"
