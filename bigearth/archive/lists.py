@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bigearth.errors import InputError
+from bigearth.files import resolve
 
 FLAGS = {"snow": "patches_with_seasonal_snow.csv", "cloud": "patches_with_cloud_and_shadow.csv"}
 SPLIT_FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
@@ -41,3 +42,11 @@ def read_splits(folder):
             if split.setdefault(patch, name) != name:
                 raise InputError(f"{folder}: {patch} is in {name} and in {split[patch]}: a patch has one split")
     return split
+
+
+def find_list(path: str | Path, archive: str | Path) -> Path:
+    """Find a list: a bare file name is looked for in the archive's ``lists/`` first."""
+    beside = Path(archive) / "lists" / path
+    if Path(path).name == str(path) and beside.exists():
+        return beside
+    return resolve(path)

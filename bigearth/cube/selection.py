@@ -1,18 +1,16 @@
 """Which patches go into the cube, in which split and in which order; every choice and count is recorded."""
 
-import hashlib
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from bigearth import labels as names
-from bigearth.archive.lists import read_names, read_splits
+from bigearth.archive.lists import find_list, read_names, read_splits
+from bigearth.archive.splitting import hash_names, split_at_random
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.patch import SPLITS
-
-CUTS = 0.6, 0.8  # of a random split: training below the first, test above the second
 
 
 def select(index, exclude=(), splits="", nomenclature=None, seed=1):
@@ -60,7 +58,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     known = set(index.patch.tolist())
     excluded = set()
     for path in exclude:
-        listed = set(read_names(_locate(path, index)))
+        listed = set(read_names(find_list(path, index.attrs["archive"])))
         record["exclude"][Path(path).name] = len(_known(listed, known, path))
         excluded |= listed
     rows = index[~index.patch.isin(excluded)]
@@ -79,7 +77,7 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     if rows.empty:
         raise InputError(f"no patch is left of {len(index)}: {record}; check exclude and splits")
     order = pd.DataFrame(
-        {"split": rows.split.map(SPLITS.index), "hash": _hash(rows.patch, f"order {seed}")}, rows.index
+        {"split": rows.split.map(SPLITS.index), "hash": hash_names(rows.patch, f"order {seed}")}, rows.index
     )
     rows = rows.loc[order.sort_values(["split", "hash"]).index].reset_index(drop=True)
     record |= {name: int((rows.split == name).sum()) for name in SPLITS}
@@ -95,9 +93,7 @@ def _splits(rows, splits, seed, known):
         split = read_splits(resolve(splits))
         _known(split.keys(), known, splits)
         return f"lists in {Path(splits).name}", pd.Series(map(split.get, rows.patch.tolist()), rows.index, dtype=object)
-    order = _hash(rows.patch, f"split {seed}").argsort().argsort()
-    cuts = [round(len(rows) * share) for share in CUTS]
-    return "random 60/20/20", order.map(lambda place: SPLITS[(place >= cuts[0]) + (place >= cuts[1])])
+    return "random 60/20/20", split_at_random(rows.patch, seed)
 
 
 def _known(listed, known, path):
@@ -108,20 +104,3 @@ def _known(listed, known, path):
         message = f"{path}: {len(listed) - len(found):,} of its {len(listed):,} names are not in the archive"
         warnings.warn(message, stacklevel=4)
     return found
-
-
-def _locate(path, index):
-    beside = Path(index.attrs["archive"]) / "lists" / path
-    return beside if Path(path).name == str(path) and beside.exists() else resolve(path)
-
-
-def _hash(patches, salt):
-    """A number per patch that depends on salt and name only, the same on every machine."""
-    salted = hashlib.blake2b(salt.encode(), digest_size=8)
-
-    def digest(name):
-        copy = salted.copy()
-        copy.update(name.encode())
-        return int.from_bytes(copy.digest(), "big")
-
-    return pd.Series([digest(name) for name in patches.tolist()], index=patches.index, dtype="uint64")
