@@ -11,7 +11,7 @@ from bigearth import labels as nomenclature
 from bigearth.archive.index import JSON, archive_version
 from bigearth.archive.metadata_v2 import read_metadata
 from bigearth.archive.pixels import read_patch
-from bigearth.cube.layout import SMALL, checksum, layout
+from bigearth.cube.layout import AXES, PLACE, SMALL, checksum, layout
 from bigearth.cube.reading import open_cube
 from bigearth.cube.statistics import measure, statistics
 from bigearth.errors import InputError
@@ -19,6 +19,10 @@ from bigearth.files import resolve
 from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
 from bigearth.upsampling.datasets import datasets
 
+# Sentinel-2A was launched on this day.
+FIRST_DAY = np.datetime64("2015-06-23")
+# EPSG codes of UTM zones on WGS 84, without their last two digits: north and south.
+UTM = (326, 327)
 _SAMPLE = 200  # rows compared with the archive
 
 
@@ -56,6 +60,7 @@ def check(path, archive=None):
             return found + ["no patch names, splits or checksums: a published file, nothing more to compare"]
         try:
             found += _check_names(path, file)
+            found += _check_places(path, file)
             found += _check_bands(path, file, expected)
             found += _check_bytes(path, file, cube, n)
         except KeyError as error:
@@ -94,11 +99,39 @@ def _check_names(path, file):
     return ["patch names are unique; " + ", ".join(f"{name} {count:,}" for name, count in counts.items())]
 
 
+def _check_places(path, file):
+    """Units, plausible values, and the names of all axes."""
+    missing = [key for key in PLACE if key not in file]
+    if len(missing) == len(PLACE):
+        return ["no places: the cube is of an earlier version"]
+    if missing:
+        raise InputError(f"cube {path} has no dataset {missing[0]}, though it has others of {', '.join(PLACE)}")
+    for key, attributes in PLACE.items():
+        found = {name: file[key].attrs.get(name) for name in attributes}
+        _same(path, found, attributes, f"attributes of {key}")
+    for key, scales in AXES.items():
+        if key in file and key != "patch":
+            _same(path, _axis_names(file[key]), scales, f"axes of {key}")
+    days, zones = file["date"][:].astype("datetime64[D]"), np.unique(file["epsg"][:])
+    if days.min() < FIRST_DAY:
+        raise InputError(f"cube {path}: date {days.min()} is before Sentinel-2's launch, {FIRST_DAY}")
+    if not np.isin(zones // 100, UTM).all():
+        raise InputError(f"cube {path}: epsg {zones.min()} to {zones.max()} are not all UTM zones")
+    return [f"places in {len(zones)} UTM zone(s), {days.min()} to {days.max()}; axes have their names"]
+
+
+def _axis_names(dataset):
+    names = []
+    for dimension in dataset.dims:
+        names.append(dimension[0].name.strip("/") if len(dimension) else "")
+    return tuple(names)
+
+
 def _check_bytes(path, file, cube, n):
     rows = int(file.attrs["slab_rows"])
     training = len(cube.rows["train"])
-    small = {key: checksum([zlib.crc32(file[key][:].tobytes())]) for key in SMALL}
-    _same(path, small, {key: file[key].attrs["checksum"] for key in SMALL}, "checksums")
+    small = {key: checksum([zlib.crc32(file[key][:].tobytes())]) for key in SMALL if key in file}
+    _same(path, small, {key: file[key].attrs["checksum"] for key in small}, "checksums")
     slabs = [(first, min(first + rows, n)) for first in range(0, n, rows)]
     crc, sums = measure(path, slabs, training)
     _same(path, {k: checksum(v) for k, v in crc.items()}, {k: file[k].attrs["checksum"] for k in crc}, "checksums")

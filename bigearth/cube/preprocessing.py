@@ -25,10 +25,10 @@ from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.background import read_ahead
 from bigearth.cube import layout, statistics, writing
+from bigearth.cube.creation import create
 from bigearth.cube.layout import UPSAMPLINGS, partial
 from bigearth.cube.selection import select
 from bigearth.cube.tile_shares import longest_first, paper
-from bigearth.cube.writing import create
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.labels import label_names

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from bigearth import labels as nomenclature
-from bigearth.cube.layout import partial
+from bigearth.cube.layout import PLACE, partial
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
 
@@ -54,6 +55,23 @@ class Cube:
             if "patch" not in file:
                 return np.array([str(row) for row in rows])
             return np.array(file["patch"].asstr()[rows.start : rows.stop], dtype=str)
+
+    def places(self, split: str) -> pd.DataFrame | None:
+        """Where and when the patches of a split were taken, in row order.
+
+        Returns
+        -------
+        pandas.DataFrame or None
+            x, y (upper left corner, m), epsg, date (datetime64). None where the file has no places: published ones, and
+            cubes of earlier versions.
+        """
+        rows = self.rows[split]
+        with h5py.File(self.path) as file:
+            if not all(key in file for key in PLACE):
+                return None
+            places = pd.DataFrame({key: file[key][rows.start : rows.stop] for key in PLACE})
+        places["date"] = places.date.to_numpy().astype("datetime64[D]").astype("datetime64[s]")
+        return places
 
     @property
     def classes(self):

@@ -9,19 +9,17 @@ power may lose journaled rows, too: to wait for the disk after each unit made tw
 import json
 import os
 import shutil
-import zlib
 from contextlib import contextmanager
 from itertools import pairwise
 
 import h5py
 import numpy as np
 
-from bigearth import labels as nomenclature
-from bigearth.cube.layout import SMALL, SPLIT_TYPE, checksum, layout, offsets, partial
+from bigearth.cube.layout import checksum, offsets, partial
 from bigearth.cube.reading import open_cube
 from bigearth.cube.statistics import statistics
 from bigearth.errors import InputError
-from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
+from bigearth.patch import DATASET_OF
 
 FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
 
@@ -136,47 +134,3 @@ def _entries(folder):
                 unit, rows, _ = line.split()
                 found[unit] = int(rows)
     return found.items()
-
-
-def create(path, rows, labels, upsampling, attributes):
-    """Write a cube without its pixels: layout, labels, names and splits, marked incomplete.
-
-    Parameters
-    ----------
-    path : Path
-        Overwritten.
-    rows : pandas.DataFrame
-        ``patch``, ``labels`` and ``split`` of every row, split-major.
-    labels : tuple of str
-        Classes, in column order.
-    upsampling : str
-        "none", "bilinear" or "dsen2": whether `data_super` is part of the layout.
-    attributes : dict
-        Attributes of the file.
-    """
-    classes = nomenclature.binarise(rows.labels, labels)
-    # aligned to pages, for the memory maps
-    with h5py.File(path, "w", alignment_threshold=4096, alignment_interval=4096) as file:
-        for key, shape in layout(len(rows), upsampling).items():
-            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            plist.set_layout(h5py.h5d.CONTIGUOUS)
-            plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-            plist.set_obj_track_times(False)  # same input, same bytes
-            space = h5py.h5s.create_simple(shape)
-            h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, plist)
-            file[key].attrs["unit"] = "digital number (reflectance x 10000)"
-        for metres, bands in BANDS_AT.items():
-            file[DATASET_OF[metres]].attrs["bands"] = bands
-        if upsampling != "none":
-            file[DATA_SUPER].attrs["bands"] = BANDS
-        file["classes"] = classes
-        file["classes"].attrs["labels"] = labels
-        file["classes"].attrs["label_sums"] = classes.sum(0, dtype=np.int64)
-        names = [name.encode() for name in rows.patch]
-        file.create_dataset("patch", data=names, dtype=h5py.string_dtype("utf-8", max(map(len, names))))
-        codes = rows.split.map(SPLITS.index).to_numpy(np.uint8)
-        file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
-        for key in SMALL:
-            file[key].attrs["checksum"] = checksum([zlib.crc32(file[key][:].tobytes())])
-        file.attrs.update(attributes | {"upsampling": upsampling, "complete": False})

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from bigearth.cube.layout import SPLIT_TYPE
+from bigearth.cube.layout import SPLIT_TYPE, write_places
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, RGB, SPLITS
 
@@ -133,7 +133,7 @@ def scored_split(predictions, allow_empty_splits=False):
 
 
 def write_predictions(path, data, predictions, attributes):
-    """Write ``predictions.h5``: patch, split, truth and score of every scored patch.
+    """Write ``predictions.h5``: patch, split, truth and score of every scored patch, and its place where that is known.
 
     Parameters
     ----------
@@ -150,6 +150,9 @@ def write_predictions(path, data, predictions, attributes):
         codes = np.repeat([SPLITS.index(split) for split in predictions], [len(t) for t, _ in predictions.values()])
         file.create_dataset("patch", data=names, dtype=h5py.string_dtype())
         file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
+        places = [data.places(split) for split in predictions]
+        if all(part is not None for part in places):
+            write_places(file, pd.concat(places))
         file["truth"] = np.concatenate([truth for truth, _ in predictions.values()])
         file["score"] = np.concatenate([score for _, score in predictions.values()])
         known = {"labels": list(data.labels), "nomenclature": data.nomenclature, "miniature": data.miniature}

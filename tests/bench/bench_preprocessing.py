@@ -16,9 +16,9 @@ from osgeo import gdal
 
 from bigearth.archive.index import read_index
 from bigearth.cube import preprocessing, writing
+from bigearth.cube.creation import create
 from bigearth.cube.preprocessing import SLAB, write_cube
 from bigearth.cube.selection import select
-from bigearth.cube.writing import create
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
 from bigearth.miniature.archive import write_archive
@@ -29,7 +29,7 @@ PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5
 
 PROGRAM = """
 import json, os, sys
-from bigearth.preprocessing import write_cube
+from bigearth.cube.preprocessing import write_cube
 os.write(1, (json.dumps(write_cube(**json.loads(sys.argv[1]))) + '\\n').encode())  # in one piece
 """
 

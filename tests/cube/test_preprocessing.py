@@ -31,7 +31,7 @@ from bigearth.upsampling.interpolation import bilinear
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.
 PROGRAM = """
 import json, os, sys, time
-from bigearth import preprocessing
+from bigearth.cube import preprocessing
 from bigearth.errors import InputError
 parameters, pause, pids = json.loads(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 open(f"{pids}/pid-{os.environ.get('OMPI_COMM_WORLD_RANK', 0)}", "w").write(str(os.getpid()))
@@ -230,7 +230,7 @@ def test_interrupted_tiles(tiny_archive, products, reference, tmp_path, monkeypa
             yield patch
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocessing.cutting, "read_cut", cut)
+        patch.setattr(preprocessing.windows, "read_cut", cut)
         with pytest.raises(KeyboardInterrupt):
             write_cube(**chosen)
     done = writing.progress(tmp_path / "cube.h5")[0]

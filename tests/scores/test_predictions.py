@@ -2,8 +2,10 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.scores import predictions
 
@@ -61,3 +63,15 @@ def test_empty_splits(tmp_path):
     with pytest.raises(InputError, match="no patches in its test and validation split; set allow_empty_splits"):
         predictions.scored_split(only)
     assert predictions.scored_split(only, allow_empty_splits=True) == ("train", "train")
+
+
+def test_places_are_written_with_the_predictions(tiny_cube, tmp_path):
+    cube = open_cube(tiny_cube)
+    predicted = {split: (np.zeros((len(cube.rows[split]), 43)),) * 2 for split in ("validation", "test")}
+    attributes = {"run": "rgb", "bands": ["rgb"], "epochs": 1, "finished": True}
+    predictions.write_predictions(tmp_path / "predictions.h5", cube, predicted, attributes)
+    expected = pd.concat([cube.places("validation"), cube.places("test")])
+    with h5py.File(tmp_path / "predictions.h5") as file:
+        for key in ("x", "y", "epsg"):
+            assert file[key][:].tolist() == expected[key].tolist()
+        assert (file["date"][:].astype("datetime64[D]") == expected.date.to_numpy()).all()

@@ -205,7 +205,7 @@ def test_training_learns_from_the_guide():
 
 RANKS = """
 import sys
-from bigearth.dsen2_training import train_networks
+from bigearth.upsampling.dsen2_training import train_networks
 from mpi4py import MPI
 losses = train_networks(weights=sys.argv[1], tiles=sys.argv[2], samples=1, features=4, blocks=1, epochs=1, steps=2,
                         batch_size=1)

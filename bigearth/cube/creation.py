@@ -1,0 +1,94 @@
+"""A new cube without its pixels: layout, labels, names, places and named axes."""
+
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from bigearth.cube.layout import AXES, SMALL, SPLIT_TYPE, checksum, layout, write_places
+from bigearth.labels import binarise
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, SPLITS
+
+# HDF5 aligns datasets of a page and more to pages, as memory maps need it.
+_PAGE_BYTES = 4096
+
+
+def create(path: Path, rows: pd.DataFrame, labels: tuple, upsampling: str, attributes: dict) -> None:
+    """Write a cube without its pixels, marked incomplete.
+
+    Parameters
+    ----------
+    path : Path
+        Overwritten.
+    rows : pandas.DataFrame
+        patch, labels, split, x, y, epsg and date of every row, split-major.
+    labels : tuple of str
+        Classes, in column order.
+    upsampling : str
+        "none", "bilinear" or "dsen2": whether `data_super` is part of the layout.
+    attributes : dict
+        Attributes of the file.
+    """
+    with h5py.File(path, "w", alignment_threshold=_PAGE_BYTES, alignment_interval=_PAGE_BYTES) as file:
+        _reserve_pixels(file, len(rows), upsampling)
+        _write_labels(file, rows, labels)
+        _write_names(file, rows)
+        write_places(file, rows)
+        _name_axes(file, labels)
+        for key in SMALL:
+            file[key].attrs["checksum"] = checksum([zlib.crc32(file[key][:].tobytes())])
+        file.attrs.update(attributes | {"upsampling": upsampling, "complete": False})
+
+
+def _reserve_pixels(file: h5py.File, n: int, upsampling: str) -> None:
+    """Create the datasets of pixels: contiguous and allocated now, so that their offsets are known and never move."""
+    for key, shape in layout(n, upsampling).items():
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.CONTIGUOUS)
+        properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        properties.set_obj_track_times(False)  # same input, same bytes
+        space = h5py.h5s.create_simple(shape)
+        h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, properties)
+        file[key].attrs["unit"] = "digital number (reflectance x 10000)"
+    for metres, bands in BANDS_AT.items():
+        file[DATASET_OF[metres]].attrs["bands"] = bands
+    if upsampling != "none":
+        file[DATA_SUPER].attrs["bands"] = BANDS
+
+
+def _write_labels(file: h5py.File, rows: pd.DataFrame, labels: tuple) -> None:
+    classes = binarise(rows.labels, labels)
+    file["classes"] = classes
+    file["classes"].attrs["labels"] = labels
+    file["classes"].attrs["label_sums"] = classes.sum(0, dtype=np.int64)
+
+
+def _write_names(file: h5py.File, rows: pd.DataFrame) -> None:
+    names = [name.encode() for name in rows.patch]
+    file.create_dataset("patch", data=names, dtype=h5py.string_dtype("utf-8", max(map(len, names))))
+    file["patch"].attrs["_Encoding"] = "utf-8"  # tells xarray that these are texts, not bytes
+    codes = rows.split.map(SPLITS.index).to_numpy(np.uint8)
+    file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
+
+
+def _name_axes(file: h5py.File, labels: tuple) -> None:
+    """Name the axes by HDF5 dimension scales, so that xarray shows patches, bands and labels by name."""
+    text = h5py.string_dtype()
+    file.create_dataset("label", data=labels, dtype=text)
+    if DATA_SUPER in file:
+        file.create_dataset("band", data=BANDS, dtype=text)
+    for metres, bands in BANDS_AT.items():
+        file.create_dataset(f"band_{metres}m", data=bands, dtype=text)
+        # pixel centres, in m east and south of the patch's corner
+        centres = metres // 2 + metres * np.arange(PIXELS[metres], dtype=np.int32)
+        file[f"x_{metres}m"] = centres
+        file[f"y_{metres}m"] = centres
+    for key in file:
+        for axis, scale in enumerate(AXES.get(key, ())):
+            if not file[scale].is_scale:
+                file[scale].make_scale(scale)
+            if scale != key:
+                file[key].dims[axis].attach_scale(file[scale])
