@@ -1,0 +1,95 @@
+"""The map as a raster: a Cloud-Optimized GeoTIFF with one band of scores per label."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal
+
+from bigearth.files import write_whole
+from bigearth.mapping.scene import Place
+
+gdal.UseExceptions()
+
+# A score of 0 to 1 is stored as 0 to 254: the steps are below 1/255 of a score when rounded, and 255 is left for
+# "no data".
+SCALE = 1 / 254
+NO_DATA = 255
+COG_OPTIONS = ["COMPRESS=DEFLATE", "PREDICTOR=2", "OVERVIEW_RESAMPLING=AVERAGE", "BIGTIFF=IF_SAFER"]
+
+
+def encode_scores(scores: np.ndarray) -> np.ndarray:
+    """Round scores to uint8; NaN becomes `NO_DATA`."""
+    known = ~np.isnan(scores)
+    rounded = np.rint(np.where(known, scores, 0) / SCALE).astype(np.uint8)
+    return np.where(known, rounded, np.uint8(NO_DATA))
+
+
+def decode_scores(stored: np.ndarray) -> np.ndarray:
+    """Scores of stored values, float32; `NO_DATA` becomes NaN."""
+    return np.where(stored == NO_DATA, np.nan, stored * np.float32(SCALE)).astype(np.float32)
+
+
+def write_raster(
+    path: Path,
+    place: Place,
+    pixel_metres: int,
+    shape: tuple[int, int],
+    labels: tuple[str, ...],
+    blocks: Iterable[tuple[int, np.ndarray]],
+    about: dict[str, str],
+) -> None:
+    """Write the scores of a scene as a Cloud-Optimized GeoTIFF, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    place : Place
+        Upper left corner and projection of the scene.
+    pixel_metres : int
+        Side of a pixel.
+    shape : (int, int)
+        Rows and columns of pixels.
+    labels : tuple of str
+        Names of the bands.
+    blocks : iterable of (first row, (rows, columns, labels) float32)
+        See `bigearth.mapping.grid.average_windows`.
+    about : dict
+        Kept as the file's metadata.
+    """
+    with write_whole(path) as partial:
+        plain = partial.with_name(f"{partial.stem}.plain.tif")
+        try:
+            _write_plain(plain, place, pixel_metres, shape, labels, blocks, about)
+            source = gdal.Open(str(plain))
+            gdal.GetDriverByName("COG").CreateCopy(str(partial), source, options=COG_OPTIONS)
+        finally:
+            plain.unlink(missing_ok=True)
+
+
+def _write_plain(
+    path: Path,
+    place: Place,
+    pixel_metres: int,
+    shape: tuple[int, int],
+    labels: tuple[str, ...],
+    blocks: Iterable[tuple[int, np.ndarray]],
+    about: dict[str, str],
+) -> None:
+    """Write the raster block by block into an ordinary GeoTIFF, which the driver of Cloud-Optimized ones copies."""
+    rows, columns = shape
+    options = ["INTERLEAVE=PIXEL", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
+    raster = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, len(labels), gdal.GDT_Byte, options)
+    raster.SetGeoTransform((place.x, pixel_metres, 0, place.y, 0, -pixel_metres))
+    raster.SetSpatialRef(place.reference())
+    raster.SetMetadata(about)
+    for number, label in enumerate(labels, 1):
+        band = raster.GetRasterBand(number)
+        band.SetDescription(label)
+        band.SetNoDataValue(NO_DATA)
+        band.SetScale(SCALE)
+        band.SetOffset(0)
+    for first, block in blocks:
+        stored = np.ascontiguousarray(np.moveaxis(encode_scores(block), -1, 0))
+        raster.WriteArray(stored, 0, first)
+    raster.FlushCache()
