@@ -80,7 +80,7 @@ def find_tiles(folder):
         raise InputError(f"tiles {folder} holds no *.SAFE folder: give the folder of unpacked Sentinel-2 L2A products")
     found = {}
     for product in products:
-        for key, tile in _read_product(product).items():
+        for key, tile in read_product(product).items():
             if key in found:
                 raise InputError(
                     f"{folder}: {found[key].product} and {tile.product} hold tile {key[2]} of {key[1]}: keep one"
@@ -89,7 +89,8 @@ def find_tiles(folder):
     return found
 
 
-def _read_product(product):
+def read_product(product: Path) -> dict[tuple[str, str, str], Tile]:
+    """The tiles of one product; keys and errors as `find_tiles`."""
     metadata = [*product.glob("MTD_MSIL2A.xml"), *product.glob("*_MTD_SAFL2A_*.xml")]
     if not metadata:
         raise InputError(f"{product} has no MTD_MSIL2A.xml: fetch the L2A product again, or remove it")

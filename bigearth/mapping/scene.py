@@ -1,0 +1,360 @@
+"""A scene to be mapped: a Sentinel-2 L2A product in any naming, or a folder of twelve GeoTIFFs, opened alike.
+
+A folder of GeoTIFFs is given the names of a product by links in a working folder, so that the functions that cut
+patches out of products read it too.
+"""
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal, osr
+
+from bigearth.archive import products, windows
+from bigearth.archive.products import Tile
+from bigearth.errors import InputError
+from bigearth.mapping.grid import CELL_METRES, WINDOW_CELLS
+from bigearth.patch import BANDS, BANDS_AT, PIXELS, RESOLUTION
+
+gdal.UseExceptions()
+osr.UseExceptions()
+
+# Sen2Cor's scene classification: no data, saturated or defective, cloud shadow, cloud (medium, high), cirrus, snow.
+MASKED_CLASSES = (0, 1, 3, 8, 9, 10, 11)
+OFFSET_SINCE_0400 = -1000  # what every band of a product of baseline 04.00 or later carries
+_BASELINE = re.compile(r"_N(\d{4})(?=_|$)")
+_RASTERS = (".tif", ".tiff", ".jp2")
+_UNPACKED = re.compile(r"\.SAFE/(MTD_MSIL2A\.xml|[^/]*_MTD_SAFL2A_[^/]*\.xml|GRANULE/[^/]+/(IMG_DATA/.*|[^/]*\.xml))$")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scene lies: its upper left corner in m, and its projection."""
+
+    x: float
+    y: float
+    epsg: int
+
+    def reference(self) -> osr.SpatialReference:
+        """GDAL's description of the projection, with x (east) before y (north)."""
+        reference = osr.SpatialReference()
+        reference.ImportFromEPSG(self.epsg)
+        reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        return reference
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene of twelve bands: where its files and its mask are, where it lies, and its size in m."""
+
+    name: str
+    tile: Tile
+    place: Place
+    width: int
+    height: int
+    mask: Path | None
+    mask_is_classification: bool  # else every value but 0 is masked
+
+
+def find_products(path: Path) -> list[Path]:
+    """Find the products that a path names: itself, or those in the folder.
+
+    Parameters
+    ----------
+    path : Path
+        A SAFE folder, a .zip of one, a folder of twelve GeoTIFFs, or a folder that holds such.
+
+    Returns
+    -------
+    list of Path
+        In order of their names.
+
+    Raises
+    ------
+    InputError
+        The path is missing or holds no product.
+    """
+    if not path.exists():
+        raise InputError(f"product {path} is missing: give a Sentinel-2 L2A product, or a folder of products")
+    if _is_product(path):
+        return [path]
+    found = []
+    if path.is_dir():
+        inner = sorted(path.iterdir()) + sorted(path.glob("*/*.SAFE"))
+        found = [item for item in inner if _is_product(item)]
+    if not found:
+        raise InputError(
+            f"product {path} is none: give a Sentinel-2 L2A product (.SAFE folder, .zip), or a folder with twelve "
+            f"GeoTIFFs {BANDS[0]}.tif ... {BANDS[-1]}.tif, or a folder of these"
+        )
+    return found
+
+
+def _is_product(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    if path.is_file():
+        return path.suffix.lower() == ".zip"
+    return path.suffix == ".SAFE" or _find_raster(path, BANDS[0]) is not None
+
+
+def name_product(path: Path) -> str:
+    """Name of a product without .SAFE and .zip."""
+    name = path.name
+    for suffix in (".zip", ".ZIP", ".SAFE"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def open_scene(path: Path, folder: Path, offset: int | None = None) -> Scene:
+    """Open a product and check it.
+
+    Parameters
+    ----------
+    path : Path
+        One of `find_products`.
+    folder : Path
+        Working folder: a .zip is unpacked into it, a folder of GeoTIFFs is linked there.
+    offset : int, optional
+        Radiometric offset of a folder of GeoTIFFs whose name has no processing baseline, in digital numbers.
+
+    Raises
+    ------
+    InputError
+        The product is of another level, projection or grid, incomplete, or damaged.
+    """
+    name = name_product(path)
+    if "MSIL1C" in name or (path / "MTD_MSIL1C.xml").exists():
+        raise InputError(f"product {path} is of level 1C: the networks were trained on level 2A, give the L2A product")
+    if path.is_file():
+        path = _unpack(path, folder)
+    if path.suffix == ".SAFE" or any(path.glob("*.SAFE")):
+        tile = _open_product(path)
+    else:
+        tile = _link_folder(path, name, folder, offset)
+    place, width, height = _locate(tile)
+    mask, is_classification = _find_mask(path, tile)
+    scene = Scene(name, tile, place, width, height, mask, is_classification)
+    if mask is not None:
+        _check_mask(scene)
+    return scene
+
+
+def _open_product(path: Path) -> Tile:
+    if (path / path.name).is_dir():  # unzipped into a folder of its own name
+        path = path / path.name
+    tiles = list(products.read_product(path).values())
+    if len(tiles) > 1:
+        names = ", ".join(sorted(tile.granule.name for tile in tiles))
+        raise InputError(
+            f"product {path} holds {len(tiles)} granules ({names}): a map is of one, move each into its own product"
+        )
+    return tiles[0]
+
+
+def _unpack(path: Path, folder: Path) -> Path:
+    """Unpack what is needed of a zipped product; returns its SAFE folder."""
+    target = folder / "unpacked"
+    if not target.exists():
+        part = folder / "unpacked.part"
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                wanted = [name for name in archive.namelist() if _UNPACKED.search(name)]
+                archive.extractall(part, wanted)  # leaves out what would lead outside, verifies checksums
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise InputError(f"product {path} is damaged or no zip ({error}): fetch it again") from None
+        part.mkdir(exist_ok=True)
+        part.rename(target)
+    found = sorted(target.rglob("*.SAFE"))
+    if not found:
+        raise InputError(f"product {path} holds no L2A product (.SAFE): give the zip of a Sentinel-2 L2A product")
+    return found[0]
+
+
+def _find_raster(folder: Path, stem: str) -> Path | None:
+    """The raster of a folder that is named ``<stem>.tif``, ``*_<stem>.tif`` or ``*_<stem>_10m.tif``."""
+    pattern = re.compile(rf"(?:.*_)?{stem}(?:_\d\dm)?")
+    for item in sorted(folder.iterdir()):
+        hidden = item.name.startswith(".")
+        if not hidden and item.suffix.lower() in _RASTERS and pattern.fullmatch(item.stem):
+            return item
+    return None
+
+
+def _link_folder(path: Path, name: str, folder: Path, offset: int | None) -> Tile:
+    """Give a folder of GeoTIFFs the names of a product's granule, by links."""
+    match = _BASELINE.search(name)
+    baseline = ""
+    if match and match[1] != "9999":  # BigEarthNet v2.0 writes N9999 into the names of patches
+        baseline = f"{match[1][:2]}.{match[1][2:]}"
+    if offset is None:
+        if not baseline:
+            raise InputError(
+                f"product {path} has no processing baseline in its name (_N0400_): set the parameter offset, 0 before "
+                f"baseline 04.00 (January 2022), {OFFSET_SINCE_0400} from it on"
+            )
+        offset = OFFSET_SINCE_0400 if baseline >= "04.00" else 0
+    granule = folder / "granule"
+    for band, metres in RESOLUTION.items():
+        raster = _find_raster(path, band)
+        if raster is None:
+            raise InputError(f"product {path} has no {band}.tif: give a folder with all twelve bands")
+        suffix = ".jp2" if raster.suffix.lower() == ".jp2" else ".tif"
+        link = granule / f"IMG_DATA/R{metres}m/scene_{band}_{metres}m{suffix}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        os.symlink(raster.resolve(), link)
+    return Tile(name, baseline, dict.fromkeys(BANDS, offset), granule)
+
+
+def _locate(tile: Tile) -> tuple[Place, int, int]:
+    """Place and size in m of a tile whose bands have been checked to lie on each other."""
+    first = windows.open_bands(tile)[10][0]
+    path = os.path.realpath(first.GetDescription())
+    reference = first.GetSpatialRef()
+    epsg = reference and reference.GetAuthorityCode(None)
+    if not epsg or not reference.GetUTMZone():
+        raise InputError(f"{path} is not in a UTM projection: warp it to its UTM zone (gdalwarp -t_srs), 10 m pixels")
+    width, height = first.RasterXSize * 10, first.RasterYSize * 10
+    if width % CELL_METRES or height % CELL_METRES:
+        raise InputError(f"{path} covers {width} x {height} m: crop the scene to multiples of {CELL_METRES} m")
+    left, _, _, top, _, _ = first.GetGeoTransform()
+    return Place(left, top, int(epsg)), width, height
+
+
+def _find_mask(path: Path, tile: Tile) -> tuple[Path | None, bool]:
+    """The scene classification of a product or folder, else its cloud mask; and whether it is the former."""
+    found = sorted(tile.granule.glob("IMG_DATA/R20m/*SCL*_20m.*")) + sorted(tile.granule.glob("IMG_DATA/*SCL*_20m.*"))
+    for item in found:
+        if item.suffix in _RASTERS and not item.name.startswith("."):
+            return item, True
+    if path.suffix != ".SAFE":
+        for stem, is_classification in (("SCL", True), ("cloud_mask", False)):
+            raster = _find_raster(path, stem)
+            if raster is not None:
+                return raster, is_classification
+    return None, False
+
+
+def _check_mask(scene: Scene) -> None:
+    path = scene.mask
+    try:
+        dataset = gdal.Open(str(path))
+    except RuntimeError as error:
+        raise InputError(f"mask {path} cannot be read ({str(error).splitlines()[0]}): restore or remove it") from None
+    left, metres, _, top, _, _ = dataset.GetGeoTransform()
+    size = dataset.RasterXSize * metres, dataset.RasterYSize * metres
+    same_corner = round(left) == round(scene.place.x) and round(top) == round(scene.place.y)
+    if not same_corner or size != (scene.width, scene.height) or metres not in RESOLUTION.values():
+        raise InputError(f"mask {path} covers another area than the bands, or in other pixels: restore or remove it")
+
+
+class Reader:
+    """Reads windows of a scene and how much of each is masked; one per process.
+
+    Parameters
+    ----------
+    scene : Scene
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.datasets = windows.open_bands(scene.tile)
+        self.mask = gdal.Open(str(scene.mask)) if scene.mask else None
+        needed = 0
+        for metres, group in self.datasets.items():
+            needed += sum(windows.cache_bytes(dataset, PIXELS[metres]) for dataset in group)
+        gdal.SetCacheMax(needed)
+
+    def read_windows(self, row: int, columns: np.ndarray) -> Iterator[dict[int, np.ndarray]]:
+        """Read one row of windows.
+
+        Parameters
+        ----------
+        row : int
+            Upper border of the windows, in pixels of 60 m.
+        columns : (n,) int array
+            Their left borders, ascending.
+
+        Yields
+        ------
+        dict
+            {metres: (size, size, bands) uint16 array}, see `bigearth.archive.windows.windows`.
+        """
+        corners = np.stack([columns, np.full(len(columns), row)], axis=1)
+        return windows.windows(self.scene.tile, self.datasets, corners)
+
+    def read_mask(self, row: int) -> np.ndarray | None:
+        """Read the masked share of every 60 m pixel of a row of windows: (20, width) float, None without a mask."""
+        if self.mask is None:
+            return None
+        factor = round(CELL_METRES / self.mask.GetGeoTransform()[1])
+        try:
+            band = self.mask.GetRasterBand(1)
+            values = band.ReadAsArray(0, row * factor, self.mask.RasterXSize, WINDOW_CELLS * factor)
+        except RuntimeError:
+            path = self.mask.GetDescription()
+            raise InputError(f"mask {path} is damaged near row {row * factor}: fetch the product again") from None
+        is_masked = np.isin(values, MASKED_CLASSES) if self.scene.mask_is_classification else values != 0
+        return is_masked.reshape(WINDOW_CELLS, factor, -1, factor).mean(axis=(1, 3))
+
+
+def find_missing(window: dict[int, np.ndarray]) -> np.ndarray:
+    """Find the 60 m pixels of a window where all bands are 0, Sentinel-2's value for no data: (20, 20) bool."""
+    missing = np.ones((WINDOW_CELLS, WINDOW_CELLS), bool)
+    for metres in BANDS_AT:
+        factor = CELL_METRES // metres
+        brightest = window[metres].max(axis=-1)
+        missing &= brightest.reshape(WINDOW_CELLS, factor, WINDOW_CELLS, factor).max(axis=(1, 3)) == 0
+    return missing
+
+
+def measure_masked(window: dict[int, np.ndarray], mask: np.ndarray | None, column: int) -> float:
+    """Measure which share of a window is masked or missing, 0 to 1.
+
+    Parameters
+    ----------
+    window : dict
+        As `Reader.read_windows` yields it.
+    mask : (20, width) float array or None
+        As `Reader.read_mask` returns it.
+    column : int
+        Left border of the window in pixels of 60 m.
+    """
+    share = find_missing(window).astype(float)
+    if mask is not None:
+        share = np.maximum(share, mask[:, column : column + WINDOW_CELLS])
+    return float(share.mean())
+
+
+def read_true_colour(scene: Scene, longest: int) -> np.ndarray:
+    """Read a small image of the scene in true colour.
+
+    Parameters
+    ----------
+    scene : Scene
+    longest : int
+        Pixels of the longer side, at most.
+
+    Returns
+    -------
+    (h, w, 3) uint8 array
+    """
+    datasets = windows.open_bands(scene.tile)[10]
+    factor = max(1, max(scene.width, scene.height) / 10 / longest)
+    width, height = round(scene.width / 10 / factor), round(scene.height / 10 / factor)
+    image = np.empty((height, width, 3))
+    for channel, band in enumerate(("B04", "B03", "B02")):
+        dataset = datasets[BANDS_AT[10].index(band)]
+        array = dataset.ReadAsArray(buf_xsize=width, buf_ysize=height, resample_alg=gdal.GRIORA_Average)
+        image[..., channel] = array.astype(float) + scene.tile.offset[band]
+    # one stretch for all bands, so that colours stay: the darkest and brightest two per cent are cut off
+    seen = image[image > 0]
+    low, high = np.percentile(seen, [2, 98]) if seen.size else (0, 1)
+    return (np.clip((image - low) / max(high - low, 1), 0, 1) ** 0.8 * 255).astype(np.uint8)
