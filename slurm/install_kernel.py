@@ -16,7 +16,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", help="profile in slurm/sites whose set-up the kernel does before it starts")
     options = parser.parse_args(arguments)
-    site = profiles.profile(options.site) if options.site else None
+    site = profiles.load(options.site) if options.site else None
     # a hub starts kernels with its own PATH, but mpiexec and its likes are looked up where this environment has them
     programs = Path(sys.executable).parent
     folder = Path(
@@ -25,9 +25,9 @@ def main(arguments=None):
     spec = json.loads((folder / "kernel.json").read_text())
     spec["argv"].append("--IPKernelApp.capture_fd_output=False")  # libraries' start-up lines go to the server's log
     if site:
-        exports = [f"export {key}={shlex.quote(value)}" for key, value in profiles.environment(site).items()]
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in site.job_environment().items()]
         script = "\n".join(
-            [*exports, site["setup"].strip(), f"export PATH={shlex.quote(str(programs))}:$PATH", 'exec "$@"']
+            [*exports, site.setup.strip(), f"export PATH={shlex.quote(str(programs))}:$PATH", 'exec "$@"']
         )
         spec["argv"] = ["bash", "-lc", script, "kernel", *spec["argv"]]
     (folder / "kernel.json").write_text(json.dumps(spec, indent=1))

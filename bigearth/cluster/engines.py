@@ -11,25 +11,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ipyparallel as ipp
 
-from bigearth.cluster import failures, launchers, pinning, profiles
-from bigearth.cluster.failures import WorkerError, is_echo
-from bigearth.cluster.launchers import count
-from bigearth.errors import InputError, Interrupted
+from bigearth.cluster import failures, launchers, network, pinning, profiles
+from bigearth.cluster.allocation import Allocation, count_workers, decide_size, read_allocation
+from bigearth.cluster.failures import WorkerError
+from bigearth.cluster.profiles import Profile
 from bigearth.files import ROOT
 
+__all__ = ["Group", "WorkerError", "count_workers", "start"]
+
 START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
-ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one
-PASSED_ON = {
-    "InputError": InputError,
-    "Interrupted": Interrupted,
-}  # a worker's exceptions that a notebook handles itself
+STOP_SECONDS = 10  # that a process has to end by itself
+WATCH_SECONDS = 1  # from one redrawing of progress to the next
 
 
-def start(workers=None, launcher="mpi", exact=True):
+def start(workers: int | None = None, launcher: str = "mpi", exact: bool = True) -> "Group":
     """Start workers and confirm that they are one MPI job.
 
     Parameters
@@ -56,10 +57,12 @@ def start(workers=None, launcher="mpi", exact=True):
     WorkerError
         The workers did not come up, or are not one MPI job of this size.
     """
-    group = Group(count(workers, launcher, exact))
     kind, _, site = launcher.partition(":")
+    allocation = read_allocation()
+    group = Group(decide_size(workers, kind, exact, allocation))
+    profile = profiles.load(site or "generic") if kind == "slurm" else None
     try:
-        group._start(kind, site)
+        group.launch(kind, profile, allocation)
     except BaseException:
         group.stop()
         raise
@@ -75,19 +78,23 @@ class Group:
         Number of ranks.
     """
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         self.size = size
-        self._processes, self._client, self._engines, self._folder = [], None, [], None
+        self._processes: list[subprocess.Popen] = []
+        self._client: ipp.Client | None = None
+        self._engines: list[int] = []  # ipyparallel's numbers, in rank order
+        self._folder: Path | None = None
+        self._log: Path | None = None  # of the process that was started last
         self._deadline = time.monotonic() + START_SECONDS
 
-    def __enter__(self):
+    def __enter__(self) -> "Group":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def run(self, function, watch=None, **kwargs):
-        """Call ``function(**kwargs)`` on every rank at once.
+    def run(self, function: Callable, watch: Callable | None = None, **arguments: Any) -> list:
+        """Call ``function(**arguments)`` on every rank at once.
 
         Rank 0's output appears here while it runs. If a rank fails or dies, all are stopped.
 
@@ -113,18 +120,11 @@ class Group:
         if not self._engines:
             raise WorkerError("these workers have been stopped; start new ones")
         try:
-            calls = [self._client[engine].apply_async(function, **kwargs) for engine in self._engines]
-            shown, watched = 0, time.monotonic()
-            while waiting := [call for call in calls if not call.ready()]:
-                shown = _show(calls[0], shown)
-                self._raise_first(calls)
-                if watch and time.monotonic() - watched > 1:
-                    watch()
-                    watched = time.monotonic()
-                waiting[0].wait(0.1)
-            self._raise_first(calls)
+            calls = [self._client[engine].apply_async(function, **arguments) for engine in self._engines]
+            shown = self._follow(calls, watch)
+            self._raise_first_failure(calls)
             calls[0].wait_for_output(2)
-            _show(calls[0], shown)
+            _show_output(calls[0], shown)
             if watch:
                 watch()
             return [call.get() for call in calls]
@@ -132,7 +132,21 @@ class Group:
             self.stop()
             raise
 
-    def stop(self):
+    def _follow(self, calls: Sequence[Any], watch: Callable | None) -> int:
+        """Show rank 0's output and redraw progress until all calls are done; return the characters shown."""
+        shown, watched = 0, time.monotonic()
+        while True:
+            waiting = [call for call in calls if not call.ready()]
+            if not waiting:
+                return shown
+            shown = _show_output(calls[0], shown)
+            self._raise_first_failure(calls)
+            if watch and time.monotonic() - watched > WATCH_SECONDS:
+                watch()
+                watched = time.monotonic()
+            waiting[0].wait(0.1)
+
+    def stop(self) -> None:
         """End all processes of the group; harmless when they have ended."""
         self._engines = []
         if self._client:
@@ -142,7 +156,7 @@ class Group:
             process = self._processes.pop()
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -150,38 +164,48 @@ class Group:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _start(self, kind, site):
-        # a shell on a login node has an allocation, too (salloc): its workers are elsewhere even if on one node
-        outside = "SLURM_JOB_ID" in os.environ and "SLURMD_NODENAME" not in os.environ
-        several = outside or int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) > 1
-        spread = kind == "slurm" or kind != "horovodrun" and several
-        if spread:
-            (ROOT / "scratch").mkdir(exist_ok=True)
-        # mode 0700: it holds the key; on several nodes all must see it
-        self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=ROOT / "scratch" if spread else None))
-        profile = profiles.profile(site or "generic") if kind == "slurm" else {}
-        command = launchers.command(kind, self.size, profile)
-        ip = launchers.address(profile) if spread else "127.0.0.1"
-        controller = self._spawn(
-            [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={self._folder}", f"--ip={ip}"]
-            + [f"--location={ip}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"]
-            + ["--HeartMonitor.period=500", "--HeartMonitor.max_heartmonitor_misses=120"],
-            os.environ,
-        )
-        client, engine = (self._folder / "security" / f"ipcontroller-{end}.json" for end in ("client", "engine"))
-        self._wait_for(lambda: client.exists() and engine.exists() and engine.read_text(), controller)
-        # The key travels in the environment: no file of another node, no command line that others can read.
-        environment = launchers.environment(self.size, kind) | (profiles.environment(profile) if profile else {})
+    def launch(self, kind: str, profile: Profile | None, allocation: Allocation | None) -> None:
+        """Start controller and workers, and confirm that these are one job; `start` calls it once."""
+        in_allocation = allocation is not None and allocation.needs_network()
+        on_network = kind == "slurm" or (kind != "horovodrun" and in_allocation)
+        self._make_folder(on_network)
+        command = launchers.build_command(kind, self.size, profile, allocation)
+        address = "127.0.0.1"
+        if on_network:
+            # a site's profile names the fast network; inside a job, NCCL has been told the same
+            interface = profile.interface if profile else None
+            address = network.find_address(interface or os.environ.get("NCCL_SOCKET_IFNAME"))
+
+        # the controller, through which notebook and engines talk
+        controller = self._spawn(_build_controller(self._folder, address), dict(os.environ))
+        client_file = self._folder / "security" / "ipcontroller-client.json"
+        engine_file = self._folder / "security" / "ipcontroller-engine.json"
+        self._wait_for(lambda: client_file.exists() and engine_file.exists() and engine_file.read_text(), controller)
+
+        # the engines; the key travels in their environment: no file of another node, no command line others can read
+        environment = launchers.build_environment(kind, self.size, profile)
         if kind != "horovodrun":  # it writes its environment into a command line: there engines read the folder's file
-            environment["IPP_CONNECTION_INFO"] = engine.read_text()
-        program = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
-        launched = self._spawn([*command, *program, "--IPEngine.enable_nanny=False", "--log-level=WARN"], environment)
-        self._client = ipp.Client(str(client))
+            environment["IPP_CONNECTION_INFO"] = engine_file.read_text()
+        engine = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
+        engine += ["--IPEngine.enable_nanny=False", "--log-level=WARN"]
+        launched = self._spawn(command + engine, environment)
+
+        # wait until all have registered
+        self._client = ipp.Client(str(client_file))
         self._wait_for(lambda: len(self._client.ids) >= self.size, launched)
         self._confirm(kind)
 
-    def _spawn(self, command, environment):
-        log = os.open(self._folder / f"log-{len(self._processes)}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def _make_folder(self, on_network: bool) -> None:
+        """Make the folder of keys and logs, for this user alone; where several nodes need it, all must see it."""
+        parent = None
+        if on_network:
+            parent = ROOT / "scratch"
+            parent.mkdir(exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=parent))
+
+    def _spawn(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+        self._log = self._folder / f"log-{len(self._processes)}.txt"
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -192,78 +216,73 @@ class Group:
         self._processes.append(process)
         return process
 
-    def _log(self, last=15):
-        """The last lines (None: all) that the process started last has written, without ipyparallel's own."""
-        text = (self._folder / f"log-{len(self._processes) - 1}.txt").read_text(errors="replace")
-        lines = [line for line in text.splitlines() if line.strip() and "[IPEngine" not in line and line.strip("-")]
-        return "\n".join(lines if last is None else lines[-last:])
-
-    def _wait_for(self, ready, process):
+    def _wait_for(self, ready: Callable, process: subprocess.Popen) -> None:
+        """Wait until ``ready()``; WorkerError where the process ends before, or time is over."""
         while not ready():
+            log = failures.read_log(self._log, failures.SHOWN_LINES)
             if process.poll() is not None:
-                raise WorkerError(f"{process.args[0]} ended with code {process.returncode}:\n{self._log()}")
-            log = self._log()
+                raise WorkerError(f"{process.args[0]} ended with code {process.returncode}:\n{log}")
             if "queued and waiting for resources" in log and "has been allocated" not in log:
                 self._deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
-                failures.check_queued(re.search(r"job (\d+) queued", log)[1])
+                failures.check_queued_job(re.search(r"job (\d+) queued", log)[1])
             if time.monotonic() > self._deadline:
                 found = len(self._client.ids) if self._client else 0
                 raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
             time.sleep(0.1)
 
-    def _confirm(self, kind):
-        mpi = "Gloo" if kind == "horovodrun" else "MPI" if self.size > 1 or kind != "mpi" else None
-        calls = {engine: self._client[engine].apply_async(pinning.who, mpi) for engine in self._client.ids}
-        self._finish(calls.values())
-        who = {engine: call.get() for engine, call in calls.items()}
-        sizes, ranks = sorted({w["size"] for w in who.values()}), sorted(w["rank"] for w in who.values())
+    def _confirm(self, kind: str) -> None:
+        """Check that the engines are the ranks of one job, put them in rank order, bind them to cores and GPUs."""
+        messages = "MPI"
+        if kind == "horovodrun":
+            messages = "Gloo"
+        elif kind == "mpi" and self.size == 1:
+            messages = None
+        engines = self._client.ids
+        found = self._call([(engine, pinning.describe_worker, (messages,)) for engine in engines])
+        sizes = sorted({worker["size"] for worker in found})
+        ranks = sorted(worker["rank"] for worker in found)
         if sizes != [self.size] or ranks != list(range(self.size)):
             raise WorkerError(
-                f"{self.size} workers were wanted; {len(who)} came, whose {mpi} says size {sizes}, ranks {ranks}. "
-                f"Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks "
+                f"{self.size} workers were wanted; {len(found)} came, whose {messages} says size {sizes}, "
+                f"ranks {ranks}. Size 1 everywhere: the launcher ({kind}) and mpi4py use different MPIs, or srun lacks "
                 "--mpi=pmix (at some sites pspmix: srun --mpi=list)"
             )
-        self._engines = sorted(who, key=lambda engine: who[engine]["rank"])
-        bind = kind in ("mpi", "horovodrun") and self.size > 1  # Slurm binds by itself
-        pins = zip(self._engines, pinning.pins([who[engine] for engine in self._engines], bind), strict=True)
-        self._finish([self._client[engine].apply_async(pinning.pin, **pin) for engine, pin in pins])
+        by_rank = sorted(zip(found, engines, strict=True), key=lambda pair: pair[0]["rank"])
+        self._engines = [engine for _, engine in by_rank]
+        bind_cores = kind in ("mpi", "horovodrun") and self.size > 1  # Slurm binds by itself
+        pins = pinning.assign_pins([worker for worker, _ in by_rank], bind_cores)
+        bindings = []
+        for engine, pin in zip(self._engines, pins, strict=True):
+            bindings.append((engine, pinning.bind, (pin["cores"], pin["gpu"])))
+        self._call(bindings)
 
-    def _finish(self, calls):
+    def _call(self, requests: list[tuple[int, Callable, tuple]]) -> list:
+        """Call functions on engines, while the time to start lasts; return the results in the same order."""
+        calls = [self._client[engine].apply_async(function, *arguments) for engine, function, arguments in requests]
         while not all(call.ready() for call in calls):
             if time.monotonic() > self._deadline:
-                raise WorkerError(f"{self.size} workers came, but not as one job in {START_SECONDS} s:\n{self._log()}")
-            self._raise_first(calls)
+                log = failures.read_log(self._log, failures.SHOWN_LINES)
+                raise WorkerError(f"{self.size} workers came, but not as one job in {START_SECONDS} s:\n{log}")
+            self._raise_first_failure(calls)
             time.sleep(0.05)
-        self._raise_first(calls)
+        self._raise_first_failure(calls)
+        return [call.get() for call in calls]
 
-    def _raise_first(self, calls):
-        """Raise what a rank raised, or say which rank's process ended."""
-        calls, patience = list(calls), time.monotonic() + ECHO_SECONDS
-        while True:
-            launched = self._processes[-1].poll()
-            failed = [(rank, call) for rank, call in enumerate(calls) if call.ready() and not call.successful()]
-            # that another rank is gone is what Horovod tells first; which one, the launcher or that rank tells
-            echoes = [is_echo(call.exception()) for _, call in failed]
-            if not failed or not all(echoes) or launched is not None or time.monotonic() > patience:
-                break
-            time.sleep(0.2)
-        for rank, call in sorted(failed, key=lambda item: is_echo(item[1].exception())):
-            error = call.exception()
-            if is_echo(error) and launched is not None:
-                continue
-            if isinstance(error, ipp.error.RemoteError) and error.ename != "EngineError":
-                if error.ename in PASSED_ON:
-                    raise PASSED_ON[error.ename](error.evalue) from None
-                frames = re.sub(r"\x1b\[[\d;]*m", "", error.traceback or "").split("\n\n")
-                trace = "\n\n".join(part for part in frames[1:] if not part.startswith("File <string>:1"))
-                raise WorkerError(f"rank {rank} of {self.size}: {error.ename}: {error.evalue}\n\n{trace}") from None
-        if failed or launched is not None:
-            log = self._log()
-            rank = failures.dead_rank(self._log(None)) or (failed[0][0] if failed else "0" if self.size == 1 else "?")
-            raise WorkerError(f"rank {rank} of {self.size}: the process ended (launcher's code {launched}):\n{log}")
+    def _raise_first_failure(self, calls: Sequence[Any]) -> None:
+        failures.raise_first_failure(calls, self._processes[-1], self._log, self.size)
 
 
-def _show(call, shown):
+def _build_controller(folder: Path, address: str) -> list[str]:
+    """Return the command line of ipyparallel's controller, listening at an address alone."""
+    command = [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={folder}", f"--ip={address}"]
+    command += [f"--location={address}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"]
+    # an engine is given up after a minute without a heartbeat
+    command += ["--HeartMonitor.period=500", "--HeartMonitor.max_heartmonitor_misses=120"]
+    return command
+
+
+def _show_output(call: Any, shown: int) -> int:
+    """Print what a call has written beyond its first ``shown`` characters; return how many are shown now."""
     text = call.stdout or ""
     if len(text) > shown:
         print(text[shown:], end="", flush=True)

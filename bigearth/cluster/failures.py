@@ -1,36 +1,138 @@
-"""Which worker failed, and why."""
+"""Finding and naming the worker that failed."""
 
 import re
 import subprocess
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from bigearth.cluster import profiles
-from bigearth.errors import InputError, Readable
+from ipyparallel.error import RemoteError
+
+from bigearth.errors import InputError, Interrupted, Readable
+
+ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one
+SHOWN_LINES = 15  # of a launcher's log in a message
+PASSED_ON = {
+    "InputError": InputError,
+    "Interrupted": Interrupted,
+}  # a worker's exceptions that a notebook reads as such
+# why a job waits that will never start: it asks for more than the partition gives, yet Slurm has accepted it
+WAITS_FOREVER = ("PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints")
 
 
 class WorkerError(Readable):
     """A worker failed; the message names its rank and holds its traceback."""
 
 
-def is_echo(error):
+def raise_first_failure(calls: Sequence[Any], launcher: subprocess.Popen, log: Path, size: int) -> None:
+    """Raise what a worker raised, or say whose process ended; return where nothing has failed.
+
+    Parameters
+    ----------
+    calls : sequence of ipyparallel.AsyncResult
+        One per worker, in rank order.
+    launcher : subprocess.Popen
+        That started the workers.
+    log : Path
+        What launcher and workers wrote.
+    size : int
+        Number of workers.
+
+    Raises
+    ------
+    WorkerError
+        A worker raised an exception or its process ended.
+    InputError, Interrupted
+        A worker raised this.
+    """
+    failed = _wait_for_cause(calls, launcher)
+    ended = launcher.poll() is not None
+    # a worker that only noticed the loss of another one comes last
+    failed.sort(key=lambda item: is_echo(item[1]))
+    for rank, error in failed:
+        if is_echo(error) and ended:
+            continue
+        if isinstance(error, RemoteError) and error.ename != "EngineError":
+            _raise_remote(rank, error, size)
+    if failed or ended:
+        rank = find_dead_rank(read_log(log))
+        if rank is None and failed:
+            rank = str(failed[0][0])
+        if rank is None:
+            rank = "0" if size == 1 else "?"
+        shown = read_log(log, SHOWN_LINES)
+        raise WorkerError(f"rank {rank} of {size}: the process ended (launcher's code {launcher.poll()}):\n{shown}")
+
+
+def _wait_for_cause(calls: Sequence[Any], launcher: subprocess.Popen) -> list[tuple[int, Exception]]:
+    """Return (rank, error) of the failed calls.
+
+    Horovod tells first that another worker is gone; which one, the launcher or that worker tells a little later.
+    """
+    deadline = time.monotonic() + ECHO_SECONDS
+    while True:
+        ended = launcher.poll() is not None
+        failed = _list_failed(calls)
+        only_echoes = failed and all(is_echo(error) for _, error in failed)
+        if not only_echoes or ended or time.monotonic() > deadline:
+            return failed
+        time.sleep(0.2)
+
+
+def _list_failed(calls: Sequence[Any]) -> list[tuple[int, Exception]]:
+    failed = []
+    for rank, call in enumerate(calls):
+        if call.ready() and not call.successful():
+            failed.append((rank, call.exception()))
+    return failed
+
+
+def _raise_remote(rank: int, error: RemoteError, size: int) -> None:
+    if error.ename in PASSED_ON:
+        raise PASSED_ON[error.ename](error.evalue) from None
+    without_colours = re.sub(r"\x1b\[[\d;]*m", "", error.traceback or "")
+    frames = []
+    for frame in without_colours.split("\n\n")[1:]:
+        if not frame.startswith("File <string>:1"):  # ipyparallel's own
+            frames.append(frame)
+    trace = "\n\n".join(frames)
+    raise WorkerError(f"rank {rank} of {size}: {error.ename}: {error.evalue}\n\n{trace}") from None
+
+
+def is_echo(error: Exception) -> bool:
+    """Whether a worker only noticed that another one is gone."""
     return getattr(error, "ename", "") == "HorovodInternalError"
 
 
-def dead_rank(log):
-    """Rank whose process ended, from what srun, mpiexec or horovodrun wrote; None where they named none."""
+def find_dead_rank(log: str) -> str | None:
+    """Find the rank whose process ended in what srun, mpiexec or horovodrun wrote; None where they named none."""
     one, several = r"(?:process rank|task) (\d+)", r"tasks (\d+)"
-    # who was killed comes first: the launcher ends the others because of it
-    for pattern in (f"{one}.*(?:Killed|Out Of Memory)", f"{several}.*(?:Killed|Out Of Memory)", one, several):
-        if found := re.search(pattern, log):
+    killed = r".*(?:Killed|Out Of Memory)"
+    # the one that was killed comes first: the launcher ends the others because of it; horovodrun names the process
+    for pattern in (one + killed, several + killed, one, several, r"Process name: (\d+)"):
+        found = re.search(pattern, log)
+        if found:
             return found[1]
-    found = re.search(r"Process name: (\d+)", log)  # horovodrun
-    return found[1] if found else None
+    return None
 
 
-def check_queued(job):
-    """Refuse to wait for a job that Slurm has accepted but will never start."""
-    reason = subprocess.run(["squeue", "-h", "-j", job, "-o", "%r"], capture_output=True, text=True).stdout.strip()
-    if reason in profiles.NEVER:
+def read_log(path: Path, last: int | None = None) -> str:
+    """Return the last lines (None: all) of a launcher's log, without ipyparallel's own."""
+    lines = []
+    for line in path.read_text(errors="replace").splitlines():
+        if line.strip("- ") and "[IPEngine" not in line:
+            lines.append(line)
+    if last is not None:
+        lines = lines[-last:]
+    return "\n".join(lines)
+
+
+def check_queued_job(job: str) -> None:
+    """Raise InputError where Slurm has accepted a job that will never start; otherwise wait a second."""
+    command = ["squeue", "-h", "-j", job, "-o", "%r"]
+    reason = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    if reason in WAITS_FOREVER:
         raise InputError(
             f"Slurm will never start a job for these workers ({reason}): take fewer, or change the site's profile"
         )

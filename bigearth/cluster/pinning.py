@@ -1,4 +1,4 @@
-"""What a worker does to join its group: say who it is, take its cores and its GPU, never outlive the group."""
+"""Worker-side setup: report rank and hardware, bind cores and a GPU, end with the group."""
 
 import ctypes
 import os
@@ -6,68 +6,136 @@ import shutil
 import signal
 import socket
 import subprocess
+from typing import Any
 
 from bigearth.errors import InputError
 
-
-def die_with_parent(sign=signal.SIGTERM):
-    ctypes.CDLL(None).prctl(1, int(sign))  # PR_SET_PDEATHSIG: nothing is left behind, not even by kill -9
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal that this process gets when its parent ends
 
 
-def who(mpi):
-    """Rank, size, node, cores and GPUs of this worker."""
+def die_with_parent(sign: int = signal.SIGTERM) -> None:
+    """Have the kernel send this process a signal when its parent ends, even by kill -9: nothing is left behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(sign))
+
+
+def describe_worker(messages: str | None) -> dict[str, Any]:
+    """Report the rank and hardware of this worker, and make it end with its launcher.
+
+    Parameters
+    ----------
+    messages : str or None
+        What the workers talk by: "MPI", "Gloo", or None for a single worker.
+
+    Returns
+    -------
+    dict
+        rank, size (number of ranks), node (host name), cores (numbers that this process may use), gpus (hardware ids),
+        visible (the same GPUs as CUDA_VISIBLE_DEVICES names them).
+    """
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends a worker even inside an all-reduce
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # "time is running out" concerns only who listens: training
-    rank, size = 0, 1
-    if mpi == "Gloo":
-        rank, size = int(os.environ["HOROVOD_RANK"]), int(os.environ["HOROVOD_SIZE"])
-    elif mpi:
-        from mpi4py import MPI
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # "time is running out" concerns training alone, which listens
+    rank, size = _find_rank(messages)
+    visible, gpus = _find_gpus()
+    return {
+        "rank": rank,
+        "size": size,
+        "node": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        "cores": sorted(os.sched_getaffinity(0)),
+        "gpus": gpus,
+        "visible": visible,
+    }
 
-        rank, size = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
+
+def _find_rank(messages: str | None) -> tuple[int, int]:
+    if messages is None:
+        return 0, 1
+    if messages == "Gloo":
+        return int(os.environ["HOROVOD_RANK"]), int(os.environ["HOROVOD_SIZE"])
+    from mpi4py.MPI import COMM_WORLD
+
+    return COMM_WORLD.Get_rank(), COMM_WORLD.Get_size()
+
+
+def _find_gpus() -> tuple[list[str], list[str]]:
+    """Return the visible GPUs as CUDA_VISIBLE_DEVICES names them, and their hardware ids.
+
+    Where Slurm hides the other GPUs, every rank's own one is number 0: only the hardware's id tells them apart.
+    """
     query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    uuids = subprocess.run(query, capture_output=True, text=True).stdout.split() if shutil.which(query[0]) else []
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(str(i) for i in range(len(uuids))))
-    visible = [gpu for gpu in chosen.split(",") if gpu not in ("", "-1")]
-    # where Slurm hides the other GPUs every rank's own one is number 0: the hardware's id tells them apart
-    gpus = [uuids[int(gpu)] if gpu.isdigit() and int(gpu) < len(uuids) else gpu for gpu in visible]
-    node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-    cores = sorted(os.sched_getaffinity(0))
-    return {"rank": rank, "size": size, "node": node, "cores": cores, "gpus": gpus, "visible": visible}
+    known = []
+    if shutil.which(query[0]):
+        known = subprocess.run(query, capture_output=True, text=True).stdout.split()
+    everything = ",".join(str(number) for number in range(len(known)))
+    words = os.environ.get("CUDA_VISIBLE_DEVICES", everything).split(",")
+    visible = [word for word in words if word not in ("", "-1")]
+    gpus = []
+    for word in visible:
+        is_number_of_known = word.isdigit() and int(word) < len(known)
+        gpus.append(known[int(word)] if is_number_of_known else word)
+    return visible, gpus
 
 
-def pin(cores, gpu):
+def bind(cores: list[int] | None, gpu: str | None) -> None:
+    """Keep this worker to its cores and its GPU; None leaves them as they are."""
     if cores:
         os.sched_setaffinity(0, cores)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
 
 
-def pins(who, bind):
-    """Cores and GPU of every rank, from what all of them see."""
-    found = []
-    if blind := [w for w in who if not w["gpus"]]:
-        if len(blind) < len(who):
-            raise InputError(
-                f"rank {blind[0]['rank']} on {blind[0]['node']} sees no GPU, {len(who) - len(blind)} of {len(who)} "
-                'workers see one: ask for one GPU a worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
-            )
-    for rank, me in enumerate(who):
-        mates = [w for w in who if w["node"] == me["node"]]
-        place = [w["rank"] for w in mates].index(rank)
-        seen = [gpu for mate in mates for gpu in mate["gpus"]]
-        if len(set(seen)) == len(seen):
-            gpu = None  # none at all, or each its own already
-        elif me["gpus"] == mates[0]["gpus"] and len(me["gpus"]) >= len(mates):
-            gpu = me["visible"][place]
-        else:
-            raise InputError(
-                f"{len(mates)} workers share {len(set(seen))} GPUs on {me['node']} (rank {rank} sees {me['visible']}): "
-                'ask for one GPU a worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
-            )
-        share = len(me["cores"]) // len(mates)
-        found.append(
-            {"cores": me["cores"][place * share : (place + 1) * share] if bind and share else None, "gpu": gpu}
+def assign_pins(workers: list[dict[str, Any]], bind_cores: bool) -> list[dict[str, Any]]:
+    """Decide each worker's cores and GPU.
+
+    Parameters
+    ----------
+    workers : list of dict
+        What `describe_worker` reported, in rank order.
+    bind_cores : bool
+        Whether workers of a node share its cores out among them; Slurm has done that already.
+
+    Returns
+    -------
+    list of dict
+        cores and gpu of every rank, as `bind` takes them.
+
+    Raises
+    ------
+    InputError
+        Some workers see a GPU and others none, or workers would share a GPU.
+    """
+    _check_same_kind(workers)
+    pins = []
+    for worker in workers:
+        on_node = [other for other in workers if other["node"] == worker["node"]]
+        place = on_node.index(worker)
+        share = len(worker["cores"]) // len(on_node)
+        cores = None
+        if bind_cores and share:
+            cores = worker["cores"][place * share : (place + 1) * share]
+        pins.append({"cores": cores, "gpu": _assign_gpu(worker, on_node, place)})
+    return pins
+
+
+def _check_same_kind(workers: list[dict[str, Any]]) -> None:
+    """Raise InputError where only some workers see a GPU."""
+    blind = [worker for worker in workers if not worker["gpus"]]
+    if blind and len(blind) < len(workers):
+        raise InputError(
+            f"rank {blind[0]['rank']} on {blind[0]['node']} sees no GPU, {len(workers) - len(blind)} of {len(workers)} "
+            'workers see one: ask for one GPU per worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
         )
-    return found
+
+
+def _assign_gpu(worker: dict[str, Any], on_node: list[dict[str, Any]], place: int) -> str | None:
+    """Return the GPU of a worker; None where it has none, or its own already."""
+    seen = [gpu for other in on_node for gpu in other["gpus"]]
+    distinct = len(set(seen))
+    if distinct == len(seen):
+        return None
+    if worker["gpus"] == on_node[0]["gpus"] and len(worker["gpus"]) >= len(on_node):
+        return worker["visible"][place]
+    raise InputError(
+        f"{len(on_node)} workers share {distinct} GPUs on {worker['node']} (rank {worker['rank']} sees "
+        f'{worker["visible"]}): ask for one GPU per worker, or set CUDA_VISIBLE_DEVICES="" to run on the cores'
+    )

@@ -1,4 +1,7 @@
-"""Sites: what a Slurm cluster calls its partition, GPUs, modules and network (``slurm/sites/<site>.yaml``)."""
+"""Site profiles: what a Slurm cluster calls its partition, GPUs, modules and network (``slurm/sites/<site>.yaml``)."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import yaml
 
@@ -6,37 +9,87 @@ from bigearth.errors import InputError
 from bigearth.files import ROOT
 
 FOLDER = ROOT / "slurm" / "sites"
-# why a job waits that will never start: it asks for more than the partition gives, yet Slurm has accepted it
-NEVER = ("PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints")
-DEFAULTS = {
-    "partition": None,
-    "account": None,
-    "tasks_per_node": 1,  # of a job that a notebook starts (launcher "slurm:<site>"); a study's runs say their own
-    "cpus_per_task": None,  # of a task with a GPU
-    "gpus_per_task": 0,
-    "time": "01:00:00",
-    "gpus": "--gpus-per-node={}",  # how this site's jobs ask for GPUs; {}: GPUs per node
-    "mpi": "pmix",  # srun --mpi=
-    "launcher": "srun",
-    "interface": None,  # network between nodes: engines' controller, NCCL's and Gloo's sockets
-    "warning": 120,  # s before the time limit at which a training is told to stop
-    "options": [],  # more options of sbatch
-    "environment": {},
-    "setup": "",  # shell lines: modules, conda
-}
 
 
-def profile(site):
-    """Settings of a site, completed by defaults.
+@dataclass(frozen=True)
+class Profile:
+    """Settings of a site; a setting that its file leaves out has the default given here."""
+
+    name: str
+    partition: str | None = None
+    account: str | None = None
+    tasks_per_node: int = 1  # of a job that a notebook starts (launcher "slurm:<site>"); a study's runs say their own
+    cpus_per_task: int | None = None  # of a task with a GPU
+    gpus_per_task: int = 0
+    time: str = "01:00:00"
+    gpus: str = "--gpus-per-node={}"  # how this site's jobs ask for GPUs; {}: GPUs per node
+    mpi: str = "pmix"  # srun --mpi=
+    launcher: str = "srun"  # what starts the workers of a study's runs
+    interface: str | None = None  # network between nodes: engines' controller, NCCL's and Gloo's sockets
+    warning: int = 120  # s before the time limit at which a training is told to stop
+    options: list[str] = field(default_factory=list)  # more options of sbatch
+    environment: dict[str, Any] = field(default_factory=dict)
+    setup: str = ""  # shell lines: modules, conda
+
+    def job_options(self, resources: dict[str, Any]) -> list[str]:
+        """Return the options of sbatch and srun for a job.
+
+        Parameters
+        ----------
+        resources : dict
+            Of a study's run: nodes, tasks_per_node, gpus_per_task, cpus_per_task, memory, time.
+        """
+        tasks = resources.get("tasks_per_node", 1)
+        gpus = resources.get("gpus_per_task", 0)
+        options = [f"--nodes={resources.get('nodes', 1)}", f"--ntasks-per-node={tasks}"]
+        if self.partition:
+            options.append(f"--partition={self.partition}")
+        if self.account:
+            options.append(f"--account={self.account}")
+        cores = resources.get("cpus_per_task")
+        if not cores and gpus:  # the profile's cores are those of a GPU; tasks without one may be as many as cores
+            cores = self.cpus_per_task
+        if cores:
+            options.append(f"--cpus-per-task={cores}")
+        if gpus:
+            options.append(self.gpus.format(tasks * gpus))
+        if "memory" in resources:
+            options.append(f"--mem={resources['memory']}")
+        options.append(f"--time={resources.get('time', self.time)}")
+        return options + self.options
+
+    def job_environment(self) -> dict[str, str]:
+        """Return the environment variables of a job, beside those of the user's session."""
+        variables = {"SLURM_MPI_TYPE": self.mpi}
+        if self.interface:
+            variables["NCCL_SOCKET_IFNAME"] = self.interface
+            variables["HOROVOD_GLOO_IFACE"] = self.interface
+        for name, value in self.environment.items():
+            variables[name] = str(value)
+        return variables
+
+    def srun_command(self, workers: int) -> list[str]:
+        """Return the srun command that runs what follows it on ``workers`` ranks of a Slurm job of its own.
+
+        Raises InputError where the workers do not fill the job's nodes evenly.
+        """
+        per_node = min(workers, self.tasks_per_node)
+        nodes, rest = divmod(workers, per_node)
+        if rest:
+            raise InputError(f"workers is {workers}: not a multiple of this site's {per_node} tasks per node")
+        resources = {"nodes": nodes, "tasks_per_node": per_node, "gpus_per_task": self.gpus_per_task}
+        command = ["srun", "--job-name=bigearth-engines", f"--mpi={self.mpi}", "--kill-on-bad-exit=1"]
+        command.append(f"--ntasks={workers}")
+        return command + self.job_options(resources)
+
+
+def load(site: str) -> Profile:
+    """Load and check the profile of a site.
 
     Parameters
     ----------
     site : str
         Name of a file in ``slurm/sites``.
-
-    Returns
-    -------
-    dict
 
     Raises
     ------
@@ -48,63 +101,13 @@ def profile(site):
         raise InputError(
             f"site {site!r} is unknown; slurm/sites has {', '.join(known)}; slurm/README.md says how to add one"
         )
+    where = f"slurm/sites/{site}.yaml"
     try:
         settings = yaml.safe_load((FOLDER / f"{site}.yaml").read_text()) or {}
     except yaml.YAMLError as error:
-        raise InputError(f"slurm/sites/{site}.yaml: not valid YAML: {' '.join(str(error).split())}") from None
-    if unknown := set(settings) - set(DEFAULTS):
-        raise InputError(f"slurm/sites/{site}.yaml: unknown key {min(unknown)!r}; known: {', '.join(DEFAULTS)}")
-    return DEFAULTS | settings
-
-
-def options(site, resources):
-    """Options of sbatch and srun for a job.
-
-    Parameters
-    ----------
-    site : dict
-        A `profile`.
-    resources : dict
-        Of a run of a study.
-
-    Returns
-    -------
-    list of str
-    """
-    tasks, gpus = resources.get("tasks_per_node", 1), resources.get("gpus_per_task", 0)
-    asked = [f"--nodes={resources.get('nodes', 1)}", f"--ntasks-per-node={tasks}"]
-    for key in ("partition", "account"):
-        if site[key]:
-            asked.append(f"--{key}={site[key]}")
-    # the profile's cores are those of a GPU; tasks without one may be as many as a node has cores
-    if cores := resources.get("cpus_per_task") or (gpus and site["cpus_per_task"]):
-        asked.append(f"--cpus-per-task={cores}")
-    if gpus:
-        asked.append(site["gpus"].format(tasks * gpus))
-    if "memory" in resources:
-        asked.append(f"--mem={resources['memory']}")
-    return [*asked, f"--time={resources.get('time', site['time'])}", *site["options"]]
-
-
-def environment(site):
-    """Environment of a job, beside what the user's session has."""
-    network = {}
-    if site["interface"]:
-        network = {"NCCL_SOCKET_IFNAME": site["interface"], "HOROVOD_GLOO_IFACE": site["interface"]}
-    return {"SLURM_MPI_TYPE": site["mpi"], **network, **{key: str(value) for key, value in site["environment"].items()}}
-
-
-def srun(site, workers):
-    """Command that runs what follows it on ``workers`` ranks of a Slurm job of its own."""
-    per_node = min(workers, site["tasks_per_node"])
-    nodes, rest = divmod(workers, per_node)
-    if rest:
-        raise InputError(f"workers is {workers}: not a multiple of this site's {per_node} tasks a node")
-    asked = {"nodes": nodes, "tasks_per_node": per_node, "gpus_per_task": site["gpus_per_task"]}
-    return [
-        "srun",
-        "--job-name=bigearth-engines",
-        f"--mpi={site['mpi']}",
-        "--kill-on-bad-exit=1",
-        f"--ntasks={workers}",
-    ] + (options(site, asked))
+        raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    keys = [setting.name for setting in fields(Profile) if setting.name != "name"]
+    unknown = set(settings) - set(keys)
+    if unknown:
+        raise InputError(f"{where}: unknown key {min(unknown)!r}; known: {', '.join(keys)}")
+    return Profile(site, **settings)

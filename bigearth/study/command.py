@@ -34,9 +34,9 @@ def main(options):
     if options.watch and not options.slurm:
         raise InputError("--watch follows Slurm jobs: give --slurm SITE too")
     if options.slurm or options.job:
-        site = profiles.profile(options.slurm or options.job)
+        site = profiles.load(options.slurm or options.job)
         study = replace(study, runs=tuple(submit.placed(run, site) for run in study.runs))
     chosen = [run for run in study.runs if not options.run or run.name in options.run]
     if options.slurm:
-        return submit.submit(study, chosen, options.slurm, options.force, options.dry_run, options.watch)
+        return submit.submit(study, chosen, site, options.force, options.dry_run, options.watch)
     return execute.run_all(study, chosen, options.force, options.dry_run, in_job=bool(options.job))

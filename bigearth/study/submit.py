@@ -9,7 +9,8 @@ import sys
 import time
 from dataclasses import replace
 
-from bigearth.cluster import profiles
+from bigearth.cluster import failures
+from bigearth.cluster.profiles import Profile
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.study import execute
@@ -22,16 +23,16 @@ STUCK_SECONDS = 20  # that a job has waited for something impossible: partitions
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"}
 
 
-def placed(run, site):
+def placed(run, site: Profile):
     """The run as it is executed in a job of this site: with the site's launcher, one worker per task."""
     resources = {"tasks_per_node": run.parameters.get("workers") or 1} | run.resources
     workers = resources["nodes"] * resources["tasks_per_node"]
-    fixed = {"launcher": site["launcher"], "workers": workers}
+    fixed = {"launcher": site.launcher, "workers": workers}
     parameters = run.parameters | {key: value for key, value in fixed.items() if key in run.declared}
     return replace(run, resources=resources, parameters=parameters)
 
 
-def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
+def submit(study, runs, site: Profile, force=False, dry_run=False, watch=False):
     """Submit what is neither finished nor in the queue, each job after those it needs.
 
     Parameters
@@ -39,7 +40,7 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
     study : Study
     runs : list of Run
         `placed` ones of the study, in its order.
-    site_name : str
+    site : Profile
     force : bool
         Also what is finished.
     dry_run : bool
@@ -58,9 +59,8 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
         Results that cannot be written, no Slurm here, or Slurm refuses a job: its message. Then none of this call's
         jobs stays.
     """
-    site = profiles.profile(site_name)
     if dry_run:
-        print("\n".join(script(study, run, site_name, site, force) for run in runs), end="")
+        print("\n".join(script(study, run, site, force) for run in runs), end="")
         return 0
     if not shutil.which("sbatch"):
         raise InputError("no Slurm here: sbatch was not found; leave out --slurm to run the study on this machine")
@@ -80,7 +80,7 @@ def submit(study, runs, site_name, force=False, dry_run=False, watch=False):
                 print(f"{run.name:32} {'-':>9}  finished before, unchanged")
                 continue
             try:
-                new[run.name] = _sbatch(study, run, site_name, site, force, [(active | new)[name] for name in needed])
+                new[run.name] = _sbatch(study, run, site, force, [(active | new)[name] for name in needed])
             except InputError:
                 if new:
                     subprocess.run(["scancel", *new.values()])
@@ -106,7 +106,7 @@ def _warn(study, new):
         return 0
     for name, job in new.items():
         _, state, reason = jobs.get(name, (job, "", ""))
-        if state == "PENDING" and reason in profiles.NEVER:
+        if state == "PENDING" and reason in failures.WAITS_FOREVER:
             print(
                 f"{name}: job {job} asks for more than the partition gives ({reason}): `scancel {job}`, see resources"
             )
@@ -114,24 +114,24 @@ def _warn(study, new):
     return status
 
 
-def script(study, run, site_name, site, force=False):
+def script(study, run, site: Profile, force=False):
     """The job's script; it can be submitted by hand, too."""
-    command = [sys.executable, "-m", "bigearth", "study", str(study.path), "--run", run.name, "--job", site_name]
+    command = [sys.executable, "-m", "bigearth", "study", str(study.path), "--run", run.name, "--job", site.name]
     options = [
         f"--job-name={_job_name(study, run.name)}",
         f"--chdir={ROOT}",
         f"--output={str(_log(study, run)).replace('%', '%%')}",
-        f"--signal=USR1@{site['warning']}",
-        *profiles.options(site, run.resources),
+        f"--signal=USR1@{site.warning}",
+        *site.job_options(run.resources),
     ]
-    exports = [f"export {key}={shlex.quote(value)}" for key, value in profiles.environment(site).items()]
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in site.job_environment().items()]
     parts = {
         "RUN": run.name,
         "AFTER": ", ".join(run.after) or "nothing",
         "FOLDER": shlex.quote(str(run_state.folder(study, run))),
         "OPTIONS": "\n".join(f"#SBATCH {_sbatch_quoted(option)}" for option in options),
-        "SITE": site_name,
-        "SETUP": "\n".join([*exports, site["setup"].strip()]).strip(),
+        "SITE": site.name,
+        "SETUP": "\n".join([*exports, site.setup.strip()]).strip(),
         "COMMAND": shlex.join(command) + (FIRST_START_FORCES if force else ""),
     }
     return re.sub(r"@([A-Z]+)@", lambda match: parts[match[1]], TEMPLATE.read_text())
@@ -145,9 +145,9 @@ def _sbatch_quoted(option):
     return '"' + re.sub(r'(["\\])', r"\\\1", option) + '"'
 
 
-def _sbatch(study, run, site_name, site, force, needed):
+def _sbatch(study, run, site: Profile, force, needed):
     path = run_state.folder(study, run) / f"{run.stem}.sh"
-    path.write_text(script(study, run, site_name, site, force))
+    path.write_text(script(study, run, site, force))
     command = ["sbatch", "--parsable"]
     if needed:
         # without the second option a job whose predecessor failed would wait for ever
@@ -201,7 +201,7 @@ def _watch(study, runs):
             job, state, reason = jobs.get(run.name, ("-", "ended", ""))
             active = active or (state not in ENDED and state != "ended")
             why = f" ({reason})" if reason not in ("None", "") else ""
-            if state == "PENDING" and reason in profiles.NEVER:
+            if state == "PENDING" and reason in failures.WAITS_FOREVER:
                 if time.monotonic() - stuck.setdefault(job, time.monotonic()) > STUCK_SECONDS:
                     subprocess.run(["scancel", job])
                     why = f" ({reason}: asks for more than the partition gives; cancelled)"

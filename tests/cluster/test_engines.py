@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bigearth import files
-from bigearth.cluster import engines, failures, launchers, pinning
+from bigearth.cluster import engines, failures, launchers, network
 from bigearth.errors import InputError
 
 # ---- what the workers do; they import this module, as every function that they run ----
@@ -129,7 +129,9 @@ def test_interrupting_the_notebook_stops_the_workers():
 
 
 def test_killing_the_notebook_leaves_no_worker():
-    code = "import time\nfrom bigearth.engines import start\ng = start(2)\nprint('up', flush=True)\ntime.sleep(99)"
+    code = (
+        "import time\nfrom bigearth.cluster.engines import start\ng = start(2)\nprint('up', flush=True)\ntime.sleep(99)"
+    )
     notebook = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert notebook.stdout.readline() == "up\n"
     children = psutil.Process(notebook.pid).children(recursive=True)
@@ -141,38 +143,22 @@ def test_killing_the_notebook_leaves_no_worker():
 
 def test_workers_that_are_no_group_are_refused(monkeypatch):
     """The classic mistake: the launcher and mpi4py do not know each other, and each rank believes to be alone."""
-    monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
+    monkeypatch.setattr(launchers, "build_command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
     with pytest.raises(failures.WorkerError, match=r"2 came, whose MPI says size \[1\], ranks \[0, 0\]"):
         engines.start(2, "mpi")
 
 
 def test_a_launcher_that_fails_is_told_with_its_words(monkeypatch):
-    monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", "echo no such partition; exit 3"])
+    monkeypatch.setattr(launchers, "build_command", lambda *_: ["sh", "-c", "echo no such partition; exit 3"])
     with pytest.raises(failures.WorkerError, match="sh ended with code 3:\nno such partition"):
         engines.start(2, "mpi")
 
 
 def test_too_few_workers_are_told_in_time(monkeypatch):
-    monkeypatch.setattr(launchers, "command", lambda *_: ["sh", "-c", "sleep 99"])
+    monkeypatch.setattr(launchers, "build_command", lambda *_: ["sh", "-c", "sleep 99"])
     monkeypatch.setattr(engines, "START_SECONDS", 5)
     with pytest.raises(failures.WorkerError, match="0 of 2 workers after 5 s"):
         engines.start(2, "mpi")
-
-
-def member(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
-    return {"rank": rank, "node": node, "gpus": list(gpus), "visible": list(visible or gpus), "cores": list(cores)}
-
-
-def test_each_worker_gets_its_share_of_its_node():
-    both = [member(0, "a", "01"), member(1, "b", "01"), member(2, "a", "01"), member(3, "b", "01")]
-    pins = pinning.pins(both, bind=True)
-    assert [pin["gpu"] for pin in pins] == ["0", "0", "1", "1"]
-    assert [pin["cores"] for pin in pins] == [[0, 1], [0, 1], [2, 3], [2, 3]]
-    assert pinning.pins([member(0), member(1)], bind=False) == [{"cores": None, "gpu": None}] * 2
-    hidden = [member(0, gpus=["GPU-a"], visible="0"), member(1, gpus=["GPU-b"], visible="0")]
-    assert [pin["gpu"] for pin in pinning.pins(hidden, bind=False)] == [None, None]  # Slurm did it already
-    crowded = pinning.pins([member(rank, cores=[0]) for rank in range(2)], bind=True)
-    assert [pin["cores"] for pin in crowded] == [None, None]
 
 
 def test_a_shell_outside_the_allocation_listens_for_its_nodes(monkeypatch):
@@ -180,48 +166,11 @@ def test_a_shell_outside_the_allocation_listens_for_its_nodes(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("SLURM_JOB_NUM_NODES", "1")
     monkeypatch.delenv("SLURMD_NODENAME", raising=False)
-    monkeypatch.setattr(launchers, "command", lambda *_: [])
-    monkeypatch.setattr(launchers, "address", lambda _: "192.0.2.7")
+    monkeypatch.setattr(launchers, "build_command", lambda *_: [])
+    monkeypatch.setattr(network, "find_address", lambda _: "192.0.2.7")
     monkeypatch.setattr(engines.Group, "_spawn", lambda self, command, _: pytest.fail(str(command)))
     with pytest.raises(pytest.fail.Exception, match="--ip=192.0.2.7"):
         engines.start(1, "srun")
-
-
-def test_a_gone_peer_is_not_blamed_on_who_noticed(monkeypatch, tmp_path):
-    """Horovod's error comes on the other ranks, before the launcher's word, which may be far up in its log."""
-
-    class Call:
-        def ready(self):
-            return True
-
-        def successful(self):
-            return False
-
-        def exception(self):
-            return engines.ipp.error.RemoteError("HorovodInternalError", "a peer is gone", "")
-
-    class Launcher:
-        asked = 0
-
-        def poll(self):
-            self.asked += 1
-            return 137 if self.asked > 2 else None
-
-    group = engines.Group(40)
-    group._folder, group._processes = tmp_path, [Launcher()]
-    (tmp_path / "log-0.txt").write_text("srun: error: n2: task 37: Killed\n" + "other words\n" * 30)
-    with pytest.raises(failures.WorkerError, match="^rank 37 of 40: the process ended"):
-        group._raise_first([Call(), Call()])
-    monkeypatch.setattr(engines, "ECHO_SECONDS", 0)
-    group._processes = [Launcher()]
-    with pytest.raises(failures.WorkerError, match="^rank 0 of 40: HorovodInternalError"):
-        group._raise_first([Call(), Call()])
-
-
-def test_a_worker_without_gpu_beside_others_with_one_is_refused():
-    for node in "ab":
-        with pytest.raises(InputError, match=f"rank 1 on {node} sees no GPU"):
-            pinning.pins([member(0, gpus=["0"]), member(1, node)], bind=False)
 
 
 def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
@@ -236,11 +185,6 @@ def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
     for nothing in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", nothing)
         assert team.join().size == 1
-
-
-def test_sharing_a_gpu_is_refused():
-    with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
-        pinning.pins([member(0, gpus=["0"]), member(1, gpus=["0"])], bind=False)
 
 
 @pytest.mark.parametrize("launcher", ["mpi", "horovodrun"])

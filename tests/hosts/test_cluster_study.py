@@ -56,8 +56,8 @@ def test_slurm_equals_local(study, slurm, tiny_archive):
 def test_two_submissions_at_once(study, slurm):
     """While one is being submitted the other is told so; afterwards it finds the jobs in the queue."""
     tried = study(training())
-    code = "import sys, time; from bigearth import run_state, study; s = study.load(sys.argv[1])\n"
-    code += "with run_state.locked(s, s.runs[0], 'submission'): print('locked', flush=True); time.sleep(60)"
+    code = "import sys, time; from bigearth.study import definition, run; s = definition.load(sys.argv[1])\n"
+    code += "with run.locked(s, s.runs[0], 'submission'): print('locked', flush=True); time.sleep(60)"
     with psutil.Popen([sys.executable, "-c", code, str(tried.path)], stdout=subprocess.PIPE, cwd=ROOT) as holder:
         holder.stdout.readline()
         refused, printed = tried.run("--slurm", "mini")

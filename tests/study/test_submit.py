@@ -141,7 +141,7 @@ def test_a_second_submission_at_the_same_time_is_told(study, fake, capsys):
 def test_workers_are_the_tasks_of_the_job(study):
     from bigearth.study.definition import load
 
-    placed = [submit.placed(run, profiles.profile("mini")) for run in load(study).runs]
+    placed = [submit.placed(run, profiles.load("mini")) for run in load(study).runs]
     assert [(run.parameters["workers"], run.parameters["launcher"]) for run in placed] == [
         (4, "srun"),
         *[(3, "srun")] * 2,
@@ -188,10 +188,10 @@ def test_a_printed_script_is_a_script(study, fake, capsys):
 
 
 def test_the_papers_runs_fit_a_node():
-    site = profiles.profile("juwels")
+    site = profiles.load("juwels")
     for name in ("paper", "open_ends"):
         for run in load(ROOT / f"papermill_runs/{name}.yaml").runs:
-            asked = dict(option.split("=", 1) for option in profiles.options(site, run.resources))
+            asked = dict(option.split("=", 1) for option in site.job_options(run.resources))
             tasks, cores = int(asked["--ntasks-per-node"]), int(asked.get("--cpus-per-task", 1))
             assert tasks * cores <= 48 and int(asked.get("--gres", "gpu:0").removeprefix("gpu:")) <= 4, run.name
 
@@ -209,19 +209,3 @@ def test_one_busy_moment_of_the_scheduler_does_not_end_the_watch(study, monkeypa
     monkeypatch.setattr(submit.time, "sleep", lambda _: None)
     assert submit._watch(load(study), runs) == 1
     assert "Socket timed out; asking again" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("path", sorted(profiles.FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_profiles_are_valid(path, monkeypatch):
-    site = profiles.profile(path.stem)
-    assert all(
-        isinstance(option, str) and option.startswith("--") for option in profiles.options(site, {"gpus_per_task": 1})
-    )
-    assert profiles.srun(site, 2 * site["tasks_per_node"])[0] == "srun"
-
-
-def test_profile_keys_are_checked(tmp_path, monkeypatch):
-    monkeypatch.setattr(profiles, "FOLDER", tmp_path)
-    (tmp_path / "new.yaml").write_text("partitoin: x")
-    with pytest.raises(InputError, match="unknown key 'partitoin'"):
-        profiles.profile("new")

@@ -1,0 +1,33 @@
+"""Pinning: each worker gets its share of its node, and none a GPU that another one has."""
+
+import pytest
+
+from bigearth.cluster import pinning
+from bigearth.errors import InputError
+
+
+def worker(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
+    return {"rank": rank, "node": node, "gpus": list(gpus), "visible": list(visible or gpus), "cores": list(cores)}
+
+
+def test_each_worker_gets_its_share_of_its_node():
+    both = [worker(0, "a", "01"), worker(1, "b", "01"), worker(2, "a", "01"), worker(3, "b", "01")]
+    pins = pinning.assign_pins(both, bind_cores=True)
+    assert [pin["gpu"] for pin in pins] == ["0", "0", "1", "1"]
+    assert [pin["cores"] for pin in pins] == [[0, 1], [0, 1], [2, 3], [2, 3]]
+    assert pinning.assign_pins([worker(0), worker(1)], bind_cores=False) == [{"cores": None, "gpu": None}] * 2
+    hidden = [worker(0, gpus=["GPU-a"], visible="0"), worker(1, gpus=["GPU-b"], visible="0")]
+    assert [pin["gpu"] for pin in pinning.assign_pins(hidden, bind_cores=False)] == [None, None]  # Slurm did it already
+    crowded = pinning.assign_pins([worker(rank, cores=[0]) for rank in range(2)], bind_cores=True)
+    assert [pin["cores"] for pin in crowded] == [None, None]
+
+
+def test_a_worker_without_gpu_beside_others_with_one_is_refused():
+    for node in "ab":
+        with pytest.raises(InputError, match=f"rank 1 on {node} sees no GPU"):
+            pinning.assign_pins([worker(0, gpus=["0"]), worker(1, node)], bind_cores=False)
+
+
+def test_sharing_a_gpu_is_refused():
+    with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
+        pinning.assign_pins([worker(0, gpus=["0"]), worker(1, gpus=["0"])], bind_cores=False)
