@@ -1,0 +1,479 @@
+"""The one door for parameters: values from YAML, papermill or an edited cell, converted and checked by declared type.
+
+A notebook's parameters cell declares each parameter with a type: ``epochs: int = 24  # passes``. papermill cannot
+read ``int | None``, so that type is written in words: ``workers: "int or None" = 2``. Text means what a person means by
+it ("no" is false for a bool, "1, 2" is a list for a list[int]); what cannot be meant is an error in one line.
+"""
+
+import ast
+import datetime
+import difflib
+import math
+import numbers
+import os
+import re
+import reprlib
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from bigearth.errors import InputError
+
+TRUE_WORDS = {"true", "yes", "on", "y", "1"}
+FALSE_WORDS = {"false", "no", "off", "n", "0"}
+NONE_WORDS = {"", "none", "null", "~"}
+SIMPLE_TYPES = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict, "list": list, "Any": Any}
+DESCRIPTIONS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a mapping such as {name: value}",
+    type(None): "none",
+}
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
+INJECTED = "# Parameters"  # first line of the cell that papermill adds
+SHOWN_LENGTH = 60  # characters of a wrong value that a message shows
+TEXT_LENGTH = 10_000  # characters that a parameter may have
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter as a parameters cell declares it: its type (`Any` where it has none) and its default."""
+
+    type: Any
+    default: Any
+
+
+class _Mismatch(ValueError):
+    """A value is not of the type; the message says why, where the type's description does not."""
+
+
+def convert(name: str, value: Any, annotation: Any) -> Any:
+    """Convert a value to its declared type.
+
+    Parameters
+    ----------
+    name : str
+        For messages: the parameter, with its file where that is known.
+    value : any
+        Of Python, YAML or JSON, or text that a person typed.
+    annotation : type or str
+        bool, int, float, str, dict, list[...] or a union of them and None; or the same as text, "int or None".
+        In text ``$NAME`` and ``~`` are replaced, ``$$`` is a dollar.
+
+    Returns
+    -------
+    any
+
+    Raises
+    ------
+    InputError
+        The value cannot be meant as this type, or it names an environment variable that is not set.
+    """
+    if isinstance(annotation, str):
+        annotation = read_type(annotation)
+    try:
+        return _convert(value, annotation)
+    except _Mismatch as error:
+        reason = str(error) or f"give {describe_type(annotation)}"
+        raise InputError(f"{name} is {_shorten(value)}: {reason}") from None
+
+
+def convert_all(values: dict[str, Any], declared: dict[str, Any], where: str) -> dict[str, Any]:
+    """Convert every value to the type declared for its name.
+
+    Parameters
+    ----------
+    values : dict
+    declared : dict
+        Name to type, as `convert` takes it.
+    where : str
+        For messages: the file, notebook or run that the values come from.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        A name is not declared, with the nearest that is; or as `convert`.
+    """
+    converted = {}
+    for name, value in values.items():
+        if name not in declared:
+            raise InputError(f"{where}: {name!r} is unknown; {suggest(name, declared)}")
+        converted[name] = convert(f"{where}: {name}", value, declared[name])
+    return converted
+
+
+def suggest(name: Any, known: Iterable[str]) -> str:
+    """Say which known name is nearest to one that is unknown, or which are known."""
+    known = list(known)
+    folded = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(str(name).casefold(), folded, 1)
+    if near:
+        return f"did you mean {folded[near[0]]!r}?"
+    return f"known: {', '.join(known)}"
+
+
+def escape(value: Any) -> Any:
+    """Double each dollar of a converted value, so that converting it again gives the same."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, list):
+        return [escape(item) for item in value]
+    return value
+
+
+def of_notebook() -> dict[str, Any]:
+    """Convert the parameters of the notebook that calls this, in its namespace.
+
+    The declared ones are those of the last parameters cell that was run: a cell of annotated assignments. Names that
+    papermill's own cell adds to them are refused; papermill itself only warns.
+
+    Returns
+    -------
+    dict
+        Name to converted value.
+
+    Raises
+    ------
+    InputError
+        No parameters cell was run, a name is not declared, or a value is not of its type.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        raise InputError("parameters are read in a notebook: open one of notebooks/ in Jupyter, or run it by papermill")
+    cells = [str(source) for source in shell.user_ns.get("In", [])[:-1]]  # the last one is the cell that calls
+    declared: dict[str, Any] = {}
+    assigned: list[str] = []
+    for source in cells:
+        statements = _parse_assignments(source)
+        if any(isinstance(statement, ast.AnnAssign) for statement in statements):
+            parameters = _collect_parameters(statements)
+            declared = {name: found.type for name, found in parameters.items() if found.type is not Any}
+            assigned = list(parameters)
+        elif source.startswith(INJECTED):
+            assigned += _collect_parameters(statements)
+    if not declared:
+        raise InputError("no parameters cell was run in this notebook: choose Run All")
+    for name in assigned:
+        if name not in declared:
+            raise InputError(f"the parameter {name!r} is not declared; {suggest(name, declared)}")
+    values = {name: shell.user_ns[name] for name in declared}
+    converted = convert_all(values, declared, "parameters")
+    shell.user_ns.update(converted)
+    return converted
+
+
+def read_declared(path: str | Path) -> dict[str, Parameter]:
+    """Read the parameters that a notebook file declares, without executing it.
+
+    Parameters
+    ----------
+    path : path
+        A notebook whose parameters cell has papermill's tag ``parameters``.
+
+    Returns
+    -------
+    dict
+        Name to `Parameter`; empty where no cell has the tag.
+
+    Raises
+    ------
+    InputError
+        The file is no notebook, or its parameters cell holds something else than assignments of literals.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        tagged = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    except Exception as error:  # nbformat raises whatever a broken file makes of it
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a notebook that can be run: {reason}") from None
+    if not tagged:
+        return {}
+    statements = _parse_assignments(tagged[0])
+    if tagged[0].strip() and not statements:
+        raise InputError(f"{path}: the parameters cell must hold lines such as 'epochs: int = 24  # passes'")
+    try:
+        return _collect_parameters(statements)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_type(text: str) -> Any:
+    """Read a type from its text: "int", "list[str]", "int | None", or in words "int or None".
+
+    Raises
+    ------
+    InputError
+        The text names another type.
+    """
+    try:
+        return _build_type(ast.parse(text, mode="eval").body)
+    except (SyntaxError, KeyError, TypeError):
+        raise InputError(
+            f"the type {text!r} is unknown; known: {', '.join(SIMPLE_TYPES)}, list[...], '... or None'"
+        ) from None
+
+
+def describe_type(annotation: Any) -> str:
+    """Say in words what a type takes: "a whole number or none"."""
+    if _is_union(annotation):
+        return " or ".join(describe_type(option) for option in typing.get_args(annotation))
+    if typing.get_origin(annotation) is list:
+        examples = {int: "[1, 2]", float: "[0.5, 1]", str: "[one, two]"}
+        example = examples.get(typing.get_args(annotation)[0], "[...]")
+        return f"a list such as {example}"
+    return DESCRIPTIONS.get(annotation, "a list such as [1, 2]")
+
+
+def _parse_assignments(source: str) -> list[ast.stmt]:
+    """Statements of a cell that holds nothing but assignments to names; empty for any other cell."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return []
+    for statement in statements:
+        if isinstance(statement, ast.AnnAssign):
+            is_simple = isinstance(statement.target, ast.Name) and statement.value is not None
+        elif isinstance(statement, ast.Assign):
+            is_simple = len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)
+        else:
+            is_simple = False
+        if not is_simple:
+            return []
+    return statements
+
+
+def _collect_parameters(statements: list[ast.stmt]) -> dict[str, Parameter]:
+    """Parameters of assignments; an assignment without annotation has the type `Any`."""
+    found = {}
+    for statement in statements:
+        annotation: Any = Any
+        if isinstance(statement, ast.AnnAssign):
+            target = statement.target
+            text = statement.annotation
+            annotation = read_type(text.value if isinstance(text, ast.Constant) else ast.unparse(text))
+        else:
+            target = statement.targets[0]
+        try:
+            default = ast.literal_eval(statement.value)
+        except ValueError:
+            default = ast.unparse(statement.value)
+        found[target.id] = Parameter(annotation, default)
+    return found
+
+
+def _build_type(node: ast.expr) -> Any:
+    if isinstance(node, ast.Constant) and node.value is None:
+        return None
+    if isinstance(node, ast.Name):
+        return SIMPLE_TYPES[node.id]
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+        options = [_build_type(option) for option in node.values]
+        union = options[0]
+        for option in options[1:]:
+            union = union | option
+        return union
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _build_type(node.left) | _build_type(node.right)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "list":
+        return list[_build_type(node.slice)]
+    raise TypeError
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (types.UnionType, typing.Union)
+
+
+def _convert(value: Any, annotation: Any) -> Any:
+    if isinstance(value, str):
+        _check_text(value)
+    if annotation is Any:
+        return value
+    if _is_union(annotation):
+        return _convert_union(value, typing.get_args(annotation))
+    if annotation is list:
+        return _convert_list(value, Any)
+    if typing.get_origin(annotation) is list:
+        return _convert_list(value, typing.get_args(annotation)[0])
+    if annotation in (None, type(None)):
+        return _convert_none(value)
+    converters = {bool: _convert_bool, int: _convert_int, float: _convert_float, str: _convert_str, dict: _convert_dict}
+    return converters[annotation](value)
+
+
+def _check_text(text: str) -> None:
+    """Refuse what no parameter holds."""
+    if len(text) > TEXT_LENGTH:
+        raise _Mismatch(f"text of {len(text):,} characters; a parameter has at most {TEXT_LENGTH:,}")
+    if not text.isprintable():
+        raise _Mismatch("it holds a line break or another character that cannot be printed; leave it out")
+
+
+def _convert_union(value: Any, options: tuple) -> Any:
+    """Try none first, then a list where the value looks like one, then the others in their order."""
+    looks_like_list = isinstance(value, list | tuple)
+    if isinstance(value, str):
+        looks_like_list = value.strip().startswith("[") or "," in value
+
+    def rank(option: Any) -> int:
+        if option is type(None):
+            return 0
+        is_list = option is list or typing.get_origin(option) is list
+        return 1 if is_list == looks_like_list else 2
+
+    reasons = []
+    for option in sorted(options, key=rank):
+        try:
+            return _convert(value, option)
+        except _Mismatch as error:
+            reasons.append(str(error))
+    raise _Mismatch(next((reason for reason in reasons if reason), ""))
+
+
+def _convert_none(value: Any) -> None:
+    is_none_word = isinstance(value, str) and value.strip().lower() in NONE_WORDS
+    if value is not None and not is_none_word:
+        raise _Mismatch
+
+
+def _convert_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str):
+        word = str(value).strip().lower()
+        if word in TRUE_WORDS:
+            return True
+        if word in FALSE_WORDS:
+            return False
+    raise _Mismatch
+
+
+def _convert_int(value: Any) -> int:
+    if _is_number(value, int):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value.strip(), re.ASCII):
+        return int(value)
+    number = _convert_float(value)
+    if number != int(number) or abs(number) > 2**53:
+        raise _Mismatch
+    return int(number)
+
+
+def _convert_float(value: Any) -> float:
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if not _is_number(value, int) and not _is_number(value, float):
+        raise _Mismatch
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _Mismatch from None
+    if not math.isfinite(number):
+        raise _Mismatch
+    return number
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    """Whether a value is a number of Python or NumPy; a bool is none."""
+    if isinstance(value, bool):
+        return False
+    generic = {int: "Integral", float: "Real"}[kind]
+    return isinstance(value, getattr(numbers, generic))
+
+
+def _convert_str(value: Any) -> str:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        return _expand(value)
+    if _is_number(value, int):
+        return str(value)
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value.isoformat()  # what YAML made of 2018-05-01
+    if isinstance(value, bool | float):
+        raise _Mismatch("give text; in YAML write it in quotes, with papermill give it by -r")
+    raise _Mismatch
+
+
+def _expand(text: str) -> str:
+    """Replace ``$NAME`` and ``${NAME}`` by the environment's values and ``~`` by the home folder."""
+
+    def replace(match: re.Match) -> str:
+        if match[1]:
+            return "$"
+        variable = match[2] or match[3]
+        if variable not in os.environ:
+            raise _Mismatch(f"the environment variable {variable} is not set; set it, or write $$ for a dollar")
+        return os.environ[variable]
+
+    expanded = VARIABLE.sub(replace, text)
+    if not expanded.startswith("~"):
+        return expanded
+    home = os.path.expanduser(expanded)
+    if home.startswith("~"):
+        raise _Mismatch("there is no such user; write the folder in full")
+    return home
+
+
+def _convert_list(value: Any, item_type: Any) -> list:
+    if value is None or isinstance(value, str) and value.strip().lower() in NONE_WORDS:
+        return []
+    if isinstance(value, str):
+        value = _split_list(value, item_type)
+    if not isinstance(value, list | tuple):
+        raise _Mismatch
+    return [_convert(item, item_type) for item in value]
+
+
+def _split_list(text: str, item_type: Any) -> list:
+    """Read "[a, b]" or "a, b"; one word is a list only of text: 5 is rather a number too few."""
+    text = text.strip()
+    if text.startswith("["):
+        value = _load_yaml(text)
+        if not isinstance(value, list):
+            raise _Mismatch
+        return value
+    words = [word.strip() for word in text.split(",")]
+    if len(words) == 1 and item_type is not str:
+        raise _Mismatch
+    return [word for word in words if word]
+
+
+def _convert_dict(value: Any) -> dict:
+    if isinstance(value, str):
+        if not value.strip().startswith("{"):
+            raise _Mismatch
+        value = _load_yaml(value)
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise _Mismatch
+    return value
+
+
+def _load_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise _Mismatch from None
+
+
+def _shorten(value: Any) -> str:
+    """Show a value in a message: at most some words of it, however long or deep it is."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = SHOWN_LENGTH
+    shown.maxlevel = 2
+    shown.maxlist = shown.maxdict = 3
+    return " ".join(shown.repr(value).split())
