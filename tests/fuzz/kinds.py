@@ -1,0 +1,5 @@
+"""All kinds of inputs."""
+
+from tests.fuzz import archives
+
+ALL_KINDS = [*archives.KINDS]
