@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from osgeo import gdal, osr
 
 from bigearth.errors import InputError
+from bigearth.files import resolve
 from bigearth.labels import CLC_CODE, LABELS_43, to_19
 from bigearth.miniature.scenes import scenes
 from bigearth.patch import BANDS, MINIATURE_MARKER, PATCH_METRES, PIXELS, RESOLUTION
@@ -51,6 +52,13 @@ def miniature(workdir):
         ``<workdir>/archive``.
     """
     return write_archive(Path(workdir) / "archive")
+
+
+def find_archive(archive: str | Path, workdir: str | Path) -> Path:
+    """Find the folder that a notebook's parameter ``archive`` means; "miniature" is written if it is not there yet."""
+    if archive == "miniature":
+        return miniature(resolve(workdir))
+    return resolve(archive)
 
 
 def write_archive(folder, patches=1000, seed=1, version=1):

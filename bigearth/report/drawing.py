@@ -1,7 +1,7 @@
 """How figures look: colours, the style of a page, and drawings that several notebooks share."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -167,6 +167,36 @@ def draw_intervals(axis: Axes, x: Any, table: pd.DataFrame, **look: Any) -> None
     below = (table.value - table.low).clip(lower=0)
     above = (table.high - table.value).clip(lower=0)
     axis.errorbar(x, table.value, [below, above], **{"fmt": "o", "capsize": 2} | look)
+
+
+def draw_spectra(spectra: pd.DataFrame, colours: Mapping[str, str], columns: int = 4) -> Figure:
+    """Draw one panel per class: its median spectrum, its quartiles, and the median of all patches as a dashed line.
+
+    Parameters
+    ----------
+    spectra : DataFrame
+        Columns label, wavelength_nm, q25, median, q75, all_patches (reflectance), as `Sample.measure_spectra` returns.
+    colours : mapping
+        The colour of each label.
+    columns : int
+        Panels per row.
+    """
+    groups = list(spectra.groupby("label", sort=False))
+    height = -(-len(groups) // columns)
+    size = (10, 0.8 + 2.1 * height)
+    fig, axes = plt.subplots(height, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    line = {"color": "black", "marker": "o", "markersize": 3.5, "markerfacecolor": "white", "linewidth": 1.2}
+    for axis, (label, part) in zip(axes.flat, groups, strict=False):
+        nm = part.wavelength_nm
+        axis.fill_between(nm, part.q25, part.q75, color=colours[label], edgecolor="#777777", linewidth=0.5)
+        axis.plot(nm, part["median"], **line)
+        axis.plot(nm, part.all_patches, color="#888888", linestyle="--", linewidth=1)
+        axis.set_title(wrap_name(label, 26), fontsize=10, fontweight="normal")
+    for axis in axes.flat[len(groups) :]:
+        axis.axis("off")
+    fig.supxlabel("wavelength (nm)", fontsize=12)
+    fig.supylabel("reflectance", fontsize=12)
+    return fig
 
 
 def shorten(names: Iterable[str], width: int = 40) -> list[str]:

@@ -110,6 +110,10 @@ class Page:
         if data is not None:
             self.tables.append(name)
 
+    def read_paper(self, table: str) -> pd.DataFrame:
+        """Read a table of published figures, such as "table1_datasets", from ``results/paper/``."""
+        return pd.read_csv(ROOT / "results" / "paper" / f"{table}.csv")
+
     def finish(self, key_figures: Mapping[str, Any], checks: Mapping[str, bool]) -> None:
         """Save the key figures, say what was written, and fail if a check failed.
 

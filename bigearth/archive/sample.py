@@ -1,0 +1,119 @@
+"""A sample of an archive's patches with their pixels: bands, purest patches, spectra of the classes."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bigearth.archive.pixels import read_patch
+from bigearth.labels import CLC_CODE, TO_19
+from bigearth.patch import BANDS, BANDS_AT, QUANTIFICATION, RESOLUTION, WAVELENGTH
+
+# The first digit of a CORINE code.
+KINDS = {1: "artificial surfaces", 2: "agricultural areas", 3: "forests and nature", 4: "wetlands", 5: "water"}
+
+
+class Sample:
+    """The pixels of some patches.
+
+    Parameters
+    ----------
+    archive : Path
+        Folder of the archive.
+    chosen : pandas.DataFrame
+        patch, folder (relative to the archive), label: a row for each label of each patch, the purest patch of a label
+        first.
+    names : sequence of str
+        Labels of the nomenclature in their order.
+
+    Attributes
+    ----------
+    pixels : dict
+        Patch name to its bands, as `read_patch` returns them.
+    """
+
+    def __init__(self, archive: Path, chosen: pd.DataFrame, names: Sequence[str]) -> None:
+        self.archive = archive
+        self.chosen = chosen
+        self.names = names
+        unique = chosen.drop_duplicates("patch")
+        self.pixels = {row.patch: read_patch(archive / row.folder) for row in unique.itertuples()}
+
+    def choose_example(self) -> str:
+        """Name of the patch with the most varied near infrared."""
+        return max(self.pixels, key=lambda patch: self.pixels[patch][10][..., 3].std())
+
+    def list_bands(self, patch: str) -> list[tuple[str, np.ndarray]]:
+        """The twelve bands of a patch in the order of wavelength: titles such as "B02, 492 nm, 10 m", and images."""
+        images = {}
+        for metres, bands in BANDS_AT.items():
+            for i, band in enumerate(bands):
+                images[band] = self.pixels[patch][metres][..., i]
+        return [(f"{band}, {WAVELENGTH[band]:.0f} nm\n{RESOLUTION[band]} m", images[band]) for band in BANDS]
+
+    def describe_bands(self, patch: str) -> pd.DataFrame:
+        """Mean digital number of each band of a patch: columns ``band`` and ``mean``."""
+        return pd.DataFrame({"band": BANDS, "mean": QUANTIFICATION * self.means.loc[patch].to_numpy()})
+
+    def find_purest(self) -> pd.Series:
+        """For every class that is there, the name of the patch with the fewest other labels; index: label."""
+        purest = self.chosen.drop_duplicates("label").set_index("label").patch
+        return purest.reindex(self.names).dropna().rename_axis("label")
+
+    def read_tens(self, folders: Iterable[str]) -> list[np.ndarray]:
+        """Read the 10 m bands of patches by their folders, each (120, 120, 4) uint16."""
+        return [read_patch(self.archive / folder)[10] for folder in folders]
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """Mean reflectance of each patch (row) in each band (column, in the order of wavelength)."""
+        order = [band for bands in BANDS_AT.values() for band in bands]
+        means = {}
+        for patch, bands in self.pixels.items():
+            means[patch] = np.concatenate([bands[metres].mean(axis=(0, 1)) for metres in BANDS_AT])
+        return pd.DataFrame(means, order).T[list(BANDS)] / QUANTIFICATION
+
+    def measure_spectra(self) -> pd.DataFrame:
+        """Median and quartiles of the patches' mean reflectance, for each class and band.
+
+        Returns
+        -------
+        pandas.DataFrame
+            kind ("water", ...), label, band, wavelength_nm, q25, median, q75 (reflectance), all_patches (median of the
+            whole sample), patches (number of the class); in the order of kinds, classes and wavelengths.
+        """
+        tables = []
+        for label in self.names:
+            patches = self.chosen.patch[self.chosen.label == label]
+            if patches.empty:
+                continue
+            quartiles = self.means.loc[patches].quantile([0.25, 0.5, 0.75]).T
+            table = quartiles.set_axis(["q25", "median", "q75"], axis=1).rename_axis("band").reset_index()
+            table.insert(0, "label", label)
+            table["wavelength_nm"] = table.band.map(WAVELENGTH)
+            table["all_patches"] = self.means.median().to_numpy()
+            table["patches"] = len(patches)
+            tables.append(table.assign(kind=KINDS[_first_digit(label)]))
+        spectra = pd.concat(tables, ignore_index=True)
+        columns = ["kind", "label", "band", "wavelength_nm", "q25", "median", "q75", "all_patches", "patches"]
+        return spectra[columns].sort_values("kind", key=_order_kinds, kind="stable", ignore_index=True)
+
+    def measure_vegetation(self) -> pd.Series:
+        """Vegetation index of the purest patch of each class, ascending: (near infrared - red) / (their sum)."""
+        purest = self.find_purest()
+        means = self.means.loc[purest].set_axis(purest.index)
+        return ((means.B08 - means.B04) / (means.B08 + means.B04)).dropna().sort_values()
+
+
+def _first_digit(label: str) -> int:
+    """First digit of a label's CORINE code; a group among the 19 has its first member's."""
+    for name, code in CLC_CODE.items():
+        if label in (name, TO_19[name]):
+            return code // 100
+    raise KeyError(label)
+
+
+def _order_kinds(kinds: pd.Series) -> pd.Series:
+    return kinds.map(list(KINDS.values()).index)
