@@ -15,6 +15,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bigearth import parameters
 from bigearth.errors import InputError, Readable
 from bigearth.files import ROOT, resolve, write_whole
 from bigearth.report.drawing import DPI, set_style
@@ -59,7 +60,9 @@ class Page:
     """
 
     def __init__(self, name: str, results: Path | str | None = None, run: str | None = None) -> None:
-        given = _read_parameters()
+        given: dict[str, Any] = {}
+        if get_ipython() is not None:
+            given = parameters.of_notebook()
         if results is None:
             results = given["results"]
         if run is None:
@@ -214,12 +217,6 @@ def write_summary(folder: Path, figures: Mapping[str, Any]) -> None:
 def _write_csv(data: pd.DataFrame, folder: Path, name: str) -> None:
     with write_whole(folder / f"{name}.csv") as partial:
         data.to_csv(partial, index=False)
-
-
-def _read_parameters() -> dict[str, Any]:
-    """The variables of the running notebook; none outside a notebook."""
-    shell = get_ipython()
-    return {} if shell is None else shell.user_ns
 
 
 def _check_writable(folder: Path) -> None:

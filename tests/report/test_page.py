@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
+from traitlets.config import Config
 
 from bigearth.errors import InputError
 from bigearth.report import CheckFailed, Page, draw_gallery, page
@@ -137,8 +139,35 @@ def test_results_must_be_a_folder(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_in_a_notebook_the_page_takes_the_parameters(tmp_path, monkeypatch):
-    shell = type("Shell", (), {"user_ns": {"results": str(tmp_path), "run": "rgb", "workdir": str(tmp_path / "work")}})
-    monkeypatch.setattr(page, "get_ipython", lambda: shell)
-    made = Page("03_training")
-    assert made.folder == tmp_path / "03_training-rgb" and made.workdir == tmp_path / "work"
+def run_cells(*cells):
+    """Run cells in a shell as a notebook does; returns the shell and the last cell's error."""
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    try:
+        for cell in cells:
+            result = shell.run_cell(cell, store_history=True)
+        return shell.user_ns.copy(), result.error_in_exec
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_in_a_notebook_the_page_takes_the_parameters(tmp_path):
+    cells = (
+        f'results: str = "{tmp_path}"  # folder\nrun: str = "rgb"  # name\nworkdir: str = "{tmp_path}/work"  # folder',
+        "# Parameters\nrun = 2024",  # papermill's own cell
+        'from bigearth.report import Page\npage = Page("03_training")',
+    )
+    namespace, error = run_cells(*cells)
+    assert error is None
+    page = namespace["page"]
+    assert page.folder == tmp_path / "03_training-2024" and page.workdir == tmp_path / "work"
+    assert namespace["run"] == "2024"  # the page opened the door for parameters
+
+
+def test_in_a_notebook_a_misspelt_parameter_is_an_error(tmp_path):
+    cells = (
+        f'results: str = "{tmp_path}"  # folder',
+        "# Parameters\nresult = 'elsewhere'",
+        'from bigearth.report import Page\npage = Page("03_training")',
+    )
+    _, error = run_cells(*cells)
+    assert isinstance(error, InputError) and "did you mean 'results'?" in str(error)
