@@ -166,7 +166,8 @@ def draw_intervals(axis: Axes, x: Any, table: pd.DataFrame, **look: Any) -> None
     # a bootstrap interval may miss the value itself where there are few patches
     below = (table.value - table.low).clip(lower=0)
     above = (table.high - table.value).clip(lower=0)
-    axis.errorbar(x, table.value, [below, above], **{"fmt": "o", "capsize": 2} | look)
+    defaults: dict[str, Any] = {"fmt": "o", "capsize": 2}
+    axis.errorbar(x, table.value, [below, above], **defaults | look)
 
 
 def draw_spectra(spectra: pd.DataFrame, colours: Mapping[str, str], columns: int = 4) -> Figure:
