@@ -21,7 +21,6 @@ MACHINERY = {
     "provenance": {"training", "study", "mapping"},
     "report": set(),
     "acceptance": set(),
-    "simulation": set(),
 }
 NOTEBOOK_WINGS = {
     "00_acceptance": {*FLOW, "acceptance"},

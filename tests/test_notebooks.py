@@ -76,6 +76,7 @@ def study(tiny_archive, tmp_path_factory):
                 "parameters": {"runs": ["rgb", "multispectral"], "measure": []},
                 "after": ["rgb", "multispectral"],
             },
+            {"notebook": "08_planning"},
         ],
     }
     (folder / "tiny.yaml").write_text(yaml.safe_dump(described))
@@ -92,7 +93,7 @@ def study(tiny_archive, tmp_path_factory):
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("stem", ["01_exploration", "02_preprocessing", "03_training-rgb", "03_training-multispectral",
-                                  "04_classification", "05_scaling"])  # fmt: skip
+                                  "04_classification", "05_scaling", "08_planning"])  # fmt: skip
 def test_executed(study, stem):
     notebook = nbformat.read(study / f"results/{stem}.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
@@ -105,15 +106,17 @@ def test_executed(study, stem):
     assert notebook.metadata.papermill.output_path == f"{stem}.ipynb"  # no path of this machine
 
 
-@pytest.mark.parametrize("stem", ["01_exploration", "04_classification", "05_scaling"])
+@pytest.mark.parametrize("stem", ["01_exploration", "04_classification", "05_scaling", "08_planning"])
 def test_reading_needs_no_tensorflow(study, tiny_archive, tmp_path, monkeypatch, stem):
     for name in BLOCKED:
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is blocked here')")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    parameters = {"workdir": str(study / "work"), "results": str(tmp_path / "results")}
+    parameters = {"results": str(tmp_path / "results")}
+    if stem != "08_planning":
+        parameters["workdir"] = str(study / "work")
     if stem == "01_exploration":
         parameters["archive"] = str(tiny_archive)
-    else:
+    if stem in ("04_classification", "05_scaling"):
         parameters |= {"cube": str(study / "work/cube.h5"), "runs": ["rgb", "multispectral"]}
     if stem == "05_scaling":
         parameters["measure"] = []

@@ -1,14 +1,36 @@
 """Fits of the step model's parameters to measured times."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from bigearth.errors import InputError
-from bigearth.scaling.step_model import step
+from bigearth.scaling.step_model import Figures, time_step
+
+Model = Callable[[np.ndarray, Figures], np.ndarray]
+# a fitted parameter stays within this factor of its start value
+LARGEST_FACTOR = np.exp(12)
+# relative step of numerical derivatives; a parameter whose derivative is this much below the largest is undetermined
+DERIVATIVE_STEP = 1e-4
+SMALLEST_SENSITIVITY = 1e-3
 
 
-def fit(workers, seconds, p, free, model=None, deviation=None):
+def model_step(workers: np.ndarray, p: Figures) -> np.ndarray:
+    """Seconds of one step: the model that is fitted by default."""
+    return time_step(workers, p)["step"].to_numpy()
+
+
+def fit_parameters(
+    workers: ArrayLike,
+    seconds: ArrayLike,
+    p: Figures,
+    free: Sequence[str],
+    model: Model = model_step,
+    deviation: ArrayLike | None = None,
+) -> tuple[Figures, pd.DataFrame]:
     """Fit the parameters ``free`` of the model to measured times by least squares in the logarithm.
 
     Parameters
@@ -16,11 +38,10 @@ def fit(workers, seconds, p, free, model=None, deviation=None):
     workers, seconds : array-like
         Measured points; at least one more than there are free parameters.
     p : dict
-        Start values, and all that is not free.
+        Start values of the free parameters, and the values of all others.
     free : sequence of str
         Names in ``p``; fitted as logarithms, so that they stay positive.
-    model : function (workers, p) -> seconds, optional
-        The step's seconds by default.
+    model : function (workers, p) -> seconds
     deviation : array-like, optional
         Standard errors of ``seconds``; without them the scatter of the residuals is used.
 
@@ -29,43 +50,73 @@ def fit(workers, seconds, p, free, model=None, deviation=None):
     p : dict
         With the fitted values.
     intervals : DataFrame
-        ``parameter, value, low, high`` (95 %).
+        ``parameter, value, low, high`` (95 %); infinite where the times hardly depend on the parameter.
+
+    Raises
+    ------
+    InputError
+        There are too few points.
     """
-    workers, seconds = np.asarray(workers, float), np.asarray(seconds, float)
-    free = list(free)
+    workers = np.asarray(workers, float)
+    seconds = np.asarray(seconds, float)
     degrees = len(seconds) - len(free)
     if degrees < 1:
         raise InputError(
             f"fit: {len(seconds)} points cannot tell {len(free)} parameters apart; measure more worker counts"
         )
-    model = model or (lambda k, q: step(k, q)["step"].to_numpy())
-    weight = np.ones(len(seconds)) if deviation is None else seconds / np.asarray(deviation, float)
 
-    def residuals(logs):
-        return (np.log(model(workers, p | dict(zip(free, np.exp(logs), strict=True)))) - np.log(seconds)) * weight
+    def log_seconds(workers: np.ndarray, *logs: float) -> np.ndarray:
+        values = dict(zip(free, np.exp(logs), strict=True))
+        return np.log(model(workers, p | values))
 
+    # fit in the logarithm: errors are relative
     start = np.log([max(p[name], 1e-9) for name in free])
-    found = optimize.least_squares(residuals, start, bounds=(start - 12, start + 12), diff_step=1e-4)
-    scatter = 1.0 if deviation is not None else 2 * found.cost / degrees
-    information = found.jac.T @ found.jac
-    # a parameter that the times hardly depend on: the points say nothing about it
-    blind = np.diag(information) < 1e-6 * np.diag(information).max()
-    information[blind, blind] += 1e-30
-    spread = np.sqrt(np.diag(np.linalg.inv(information)) * scatter)
-    # with known standard errors the normal quantile, else Student's
-    quantile = stats.norm.ppf(0.975) if deviation is not None else stats.t.ppf(0.975, degrees)
-    values, half = np.exp(found.x), np.where(blind, np.inf, np.exp(np.minimum(quantile * spread, 700)))
-    intervals = pd.DataFrame({"parameter": free, "value": values, "low": values / half, "high": values * half})
+    reach = np.log(LARGEST_FACTOR)
+    relative = None
+    if deviation is not None:
+        relative = np.asarray(deviation, float) / seconds
+    logs, covariance = optimize.curve_fit(
+        log_seconds,
+        workers,
+        np.log(seconds),
+        start,
+        sigma=relative,
+        absolute_sigma=relative is not None,
+        bounds=(start - reach, start + reach),
+        diff_step=DERIVATIVE_STEP,
+    )
+
+    # 95 %: the normal quantile where the standard errors are known, else Student's
+    quantile = stats.t.ppf(0.975, degrees) if relative is None else stats.norm.ppf(0.975)
+    width = np.minimum(quantile * np.sqrt(np.diag(covariance)), 700)
+    factor = np.where(_find_undetermined(log_seconds, workers, logs), np.inf, np.exp(width))
+    values = np.exp(logs)
+    intervals = pd.DataFrame(
+        {"parameter": list(free), "value": values, "low": values / factor, "high": values * factor}
+    )
     return p | dict(zip(free, values, strict=True)), intervals
 
 
-def leave_one_out(workers, seconds, p, free, model=None):
-    """Prediction of each point by a fit to all others, in seconds."""
-    workers, seconds = np.asarray(workers, float), np.asarray(seconds, float)
-    model = model or (lambda k, q: step(k, q)["step"].to_numpy())
+def _find_undetermined(log_seconds: Callable[..., np.ndarray], workers: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Which parameters the modelled times hardly depend on; the points say nothing about these."""
+    sensitivities = []
+    for i in range(len(logs)):
+        moved = logs.copy()
+        moved[i] += DERIVATIVE_STEP
+        change = log_seconds(workers, *moved) - log_seconds(workers, *logs)
+        sensitivities.append(np.linalg.norm(change))
+    return np.array(sensitivities) < SMALLEST_SENSITIVITY * max(sensitivities)
+
+
+def predict_left_out(
+    workers: ArrayLike, seconds: ArrayLike, p: Figures, free: Sequence[str], model: Model = model_step
+) -> np.ndarray:
+    """Seconds of each point, predicted by a fit to all others (leave-one-out)."""
+    workers = np.asarray(workers, float)
+    seconds = np.asarray(seconds, float)
     predicted = []
-    for left in range(len(seconds)):
-        others = np.arange(len(seconds)) != left
-        fitted, _ = fit(workers[others], seconds[others], p, free, model)
-        predicted.append(float(model(workers[left : left + 1], fitted)[0]))
+    for left_out in range(len(seconds)):
+        others = np.arange(len(seconds)) != left_out
+        fitted, _ = fit_parameters(workers[others], seconds[others], p, free, model)
+        predicted.append(float(model(workers[[left_out]], fitted)[0]))
     return np.array(predicted)

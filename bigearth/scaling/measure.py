@@ -1,15 +1,29 @@
-"""Measuring the scaling of trainings over workers."""
+"""Measure how training scales: short trainings on growing numbers of workers."""
 
-import itertools
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bigearth.cluster import engines
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
+from bigearth.files import resolve
+from bigearth.training import recipe
 
 
-def measure(counts, launcher, batch_size, repeats=1, seed=1, watch=None, **training):
+def measure_scaling(
+    counts: Sequence[int],
+    launcher: str,
+    batch_size: int,
+    repeats: int = 1,
+    seed: int = 1,
+    *,
+    workdir: Path | str,
+    cube: Path | str,
+    **training: Any,
+) -> list[str]:
     """Train briefly on each number of workers, with a constant batch per worker and with a constant global batch.
 
     The second only where the number of workers divides that batch.
@@ -17,45 +31,75 @@ def measure(counts, launcher, batch_size, repeats=1, seed=1, watch=None, **train
     Parameters
     ----------
     counts : sequence of int
-        Numbers of workers.
+        Numbers of workers; more than the cube has training patches are skipped.
     launcher : str
         See ``bigearth.cluster.engines.start``.
     batch_size : int
-        Per worker; of the strong series: that of the smallest count, divided.
+        Patches per worker; in the strong series that of the smallest count, divided.
     repeats : int
-        Of each training, with seeds ``seed``, ``seed + 1`` ...; more than one are named ``-s1``, ``-s2`` ...
+        Trainings of each kind, with seeds ``seed``, ``seed + 1`` ...; more than one are named ``-s1``, ``-s2`` ...
+    workdir, cube : path
     **training
-        Of ``bigearth.training.loop.train``.
+        Other parameters of ``bigearth.training.loop.train``.
 
     Returns
     -------
     list of str
         Names of the runs.
+
+    Raises
+    ------
+    InputError
+        A parameter cannot be used; nothing has been started then.
     """
     if repeats < 1:
         raise InputError(f"repeats: {repeats} must be at least 1")
-    names, runs = [], Path(training["workdir"]) / "runs"
-    for count in sorted(counts):
-        share, rest = divmod(batch_size * min(counts), count)
-        batches = [batch_size] if rest or share == batch_size else [batch_size, share]
+    if not counts:
+        return []
+    training |= {"workdir": resolve(workdir), "cube": resolve(cube)}
+    patches = len(open_cube(training["cube"]).rows["train"])
+    usable = sorted(count for count in counts if count <= patches)
+    for count in usable:
+        recipe.check_parameters(**training, seed=seed, workers=count, batch_size=batch_size)
+
+    names = []
+    for count in usable:
         with engines.start(count, launcher, exact=False) as group:
-            for batch, repeat in itertools.product(batches, range(repeats)):
-                names.append(f"scaling-w{count}-b{batch}" + f"-s{repeat + 1}" * (repeats > 1))
-                shutil.rmtree(runs / names[-1], ignore_errors=True)  # else a finished run would not be measured again
-                given = {"run": names[-1], "batch_size": batch, "seed": seed + repeat}
-                group.run(train, watch=watch, share=max(counts), **given, **training)
+            for batch in choose_batches(batch_size, count, usable[0]):
+                for repeat in range(repeats):
+                    name = f"scaling-w{count}-b{batch}"
+                    if repeats > 1:
+                        name += f"-s{repeat + 1}"
+                    # a finished run would not be measured again
+                    shutil.rmtree(training["workdir"] / "runs" / name, ignore_errors=True)
+                    given = {"run": name, "batch_size": batch, "seed": seed + repeat}
+                    group.run(train_on_share, share=usable[-1], **given, **training)
+                    names.append(name)
     return names
 
 
-def train(share, **parameters):
-    """``bigearth.training.loop.train``, imported where it runs, on a worker: the notebook needs no TensorFlow.
+def choose_batches(batch_size: int, workers: int, fewest: int) -> list[int]:
+    """Batches per worker to measure: the given one, and the equal share of the smallest count's global batch.
 
-    Without GPUs a worker keeps to the share of the cores that it has among the most workers: with all of them one
-    worker would be as fast as many, and nothing could be learnt.
+    The share is left out where it is no whole number or no other batch.
+    """
+    share, rest = divmod(batch_size * fewest, workers)
+    if rest or share == batch_size:
+        return [batch_size]
+    return [batch_size, share]
+
+
+def train_on_share(share: int, **parameters: Any) -> dict[str, Any]:
+    """Train on a worker; ``bigearth.training.loop`` is imported there: the notebook needs no TensorFlow.
+
+    Without GPUs a worker keeps to the cores that it has when all ``share`` workers run: with all cores, one worker
+    would be as fast as many, and nothing could be learnt.
     """
     if not shutil.which("nvidia-smi") and share > 1:
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[: max(1, os.cpu_count() // share)])
+        # not of the cores that this worker may use: they are a share already where workers are bound to cores
+        count = max(1, (os.cpu_count() or 1) // share)
+        os.sched_setaffinity(0, cores[:count])
     from bigearth.training import loop
 
     return loop.train(**parameters)

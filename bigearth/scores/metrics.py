@@ -1,26 +1,50 @@
 """Scores of multi-label predictions, all derived from summed counts of right and wrong decisions.
 
 A score without its average says little, so every function here takes or returns the average's name: ``micro`` (all
-decisions in one pot), ``macro`` (plain mean over classes), ``weighted`` (mean over classes weighted by support),
+decisions pooled), ``macro`` (plain mean over classes), ``weighted`` (mean over classes weighted by support),
 ``samples`` (mean over patches). A ratio whose denominator is zero counts as 0, as in scikit-learn's default.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
+from numpy.typing import ArrayLike
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 AVERAGES = ("micro", "macro", "weighted", "samples")
 MEASURES = ("precision", "recall", "f1")
-THRESHOLD = 0.5  # our choice: the paper names none
+# our choice: the paper names none
+THRESHOLD = 0.5
+# the middle 95 %
+INTERVAL = (0.025, 0.975)
 
 
-def decide(score, threshold=THRESHOLD):
-    """Labels that a score assigns: 1 where it reaches the threshold (one number, or one per class)."""
+@dataclass(frozen=True)
+class Resampled:
+    """Counts of bootstrap samples.
+
+    Attributes
+    ----------
+    counts : float64 array (samples, 3, C)
+        For `precision_recall_f1`; exact below 2^24 patches.
+    per_patch : float64 array (samples, 3)
+        Precision, recall and F1 averaged over patches ("samples").
+    """
+
+    counts: np.ndarray
+    per_patch: np.ndarray
+
+
+def assign_labels(score: ArrayLike, threshold: float | np.ndarray = THRESHOLD) -> np.ndarray:
+    """Assign a label where its score reaches the threshold (one number, or one per class): uint8 array of 0 and 1."""
     return (np.asarray(score) >= threshold).astype(np.uint8)
 
 
-def counts(truth, predicted, axis=0):
-    """True positives, false positives and false negatives.
+def count_decisions(truth: ArrayLike, predicted: ArrayLike, axis: int = 0) -> np.ndarray:
+    """Count true positives, false positives and false negatives.
 
     Parameters
     ----------
@@ -31,20 +55,23 @@ def counts(truth, predicted, axis=0):
     Returns
     -------
     int64 array (3, C), or (3, N) for ``axis=1``
-        Counts of parts of the data (ranks, batches) may be added before a ratio is taken.
+        Counts of subsets of the data (ranks, batches) may be added before a ratio is taken.
     """
-    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
+    truth = np.asarray(truth, bool)
+    predicted = np.asarray(predicted, bool)
     hits = (truth & predicted).sum(axis)
-    return np.stack([hits, predicted.sum(axis) - hits, truth.sum(axis) - hits]).astype(np.int64)
+    false = predicted.sum(axis) - hits
+    missed = truth.sum(axis) - hits
+    return np.stack([hits, false, missed]).astype(np.int64)
 
 
-def precision_recall_f1(counts, average):
+def precision_recall_f1(counts: ArrayLike, average: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall and F1 from counts.
 
     Parameters
     ----------
     counts : array (..., 3, C)
-        As `counts` returns them; leading axes (bootstrap samples) are kept.
+        As `count_decisions` returns them; leading axes (bootstrap samples) are kept.
     average : "micro", "macro", "weighted" or None
         None returns one value per class. For ``samples``, give counts per patch and average over them by "macro".
 
@@ -58,18 +85,29 @@ def precision_recall_f1(counts, average):
     if average == "micro":
         counts = counts.sum(axis=-1, keepdims=True)
     hits, false, missed = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
-    ratios = _ratio(hits, hits + false), _ratio(hits, hits + missed), _ratio(2 * hits, 2 * hits + false + missed)
+    precision = _divide(hits, hits + false)
+    recall = _divide(hits, hits + missed)
+    f1 = _divide(2 * hits, 2 * hits + false + missed)
     if average is None:
-        return ratios
+        return precision, recall, f1
     weights = hits + missed if average == "weighted" else np.ones_like(hits)
-    return tuple(_ratio((ratio * weights).sum(-1), weights.sum(-1)) for ratio in ratios)
+    return (
+        _average_classes(precision, weights),
+        _average_classes(recall, weights),
+        _average_classes(f1, weights),
+    )
 
 
-def _ratio(numerator, denominator):
+def _average_classes(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return _divide((values * weights).sum(-1), weights.sum(-1))
+
+
+def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Ratios, 0 where the denominator is."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def average_precision(truth, score, average=None):
+def average_precision(truth: np.ndarray, score: np.ndarray, average: str | None = None) -> Any:
     """Area under the precision-recall curve by steps, as scikit-learn defines it.
 
     Parameters
@@ -85,12 +123,14 @@ def average_precision(truth, score, average=None):
     """
     if average == "micro":
         return average_precision(np.reshape(truth, (-1, 1)), np.reshape(score, (-1, 1)))[0]
-    per_class = [average_precision_score(t, s) if t.any() else 0.0 for t, s in zip(truth.T, score.T, strict=True)]
-    return np.array(per_class) if average is None else float(np.mean(per_class))
+    per_class = np.zeros(truth.shape[1])
+    for c in np.flatnonzero(truth.any(axis=0)):
+        per_class[c] = average_precision_score(truth[:, c], score[:, c])
+    return per_class if average is None else float(per_class.mean())
 
 
-def best_thresholds(truth, score):
-    """Per class, the threshold with the highest F1; to be chosen on the validation split, never on the scored one.
+def choose_thresholds(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Choose, per class, the threshold with the highest F1: on the validation split, never on the scored one.
 
     Parameters
     ----------
@@ -103,17 +143,19 @@ def best_thresholds(truth, score):
     """
     thresholds = np.full(truth.shape[1], THRESHOLD)
     for c in np.flatnonzero(truth.any(axis=0)):
-        order = np.argsort(-score[:, c], kind="stable")
-        ranked = score[order, c].astype(np.float64)
-        f1 = 2 * np.cumsum(truth[order, c], dtype=float) / (np.arange(1, len(order) + 1) + truth[:, c].sum())
-        below = np.append(ranked[1:], -1.0)
-        f1[ranked == below] = -1  # equal scores are decided alike
-        best = f1.argmax()
-        thresholds[c] = max(0.0, (ranked[best] + below[best]) / 2)
+        precision, recall, candidates = precision_recall_curve(truth[:, c], score[:, c].astype(np.float64))
+        # the curve's last point belongs to no candidate
+        both = precision[:-1] + recall[:-1]
+        # rounded: F1 that are equal as fractions must be equal here
+        f1 = np.round(_divide(2 * precision[:-1] * recall[:-1], both), 12)
+        # candidates grow; of equal F1 the highest threshold is taken
+        best = len(f1) - 1 - np.argmax(f1[::-1])
+        below = candidates[best - 1] if best > 0 else -1.0
+        thresholds[c] = max(0.0, (candidates[best] + below) / 2)
     return thresholds
 
 
-def best_constant(truth):
+def choose_constant_labels(truth: np.ndarray) -> np.ndarray:
     """The one set of labels which, given to every patch, has the highest micro F1: the floor for any model.
 
     Parameters
@@ -126,14 +168,20 @@ def best_constant(truth):
     uint8 array (C,)
     """
     support = np.sum(truth, axis=0, dtype=np.int64)
-    order = np.argsort(-support, kind="stable")
-    given = np.arange(1, len(order) + 1) * len(truth)
-    size = np.argmax(2 * np.cumsum(support[order]) / np.maximum(given + support.sum(), 1)) + 1
-    return np.isin(np.arange(len(order)), order[:size]).astype(np.uint8)
+    frequent_first = np.argsort(-support, kind="stable")
+    # micro F1 of the 1, 2 ... C most frequent labels
+    given = np.arange(1, len(support) + 1) * len(truth)
+    hits = np.cumsum(support[frequent_first])
+    f1 = 2 * hits / np.maximum(given + support.sum(), 1)
+    chosen = np.zeros(len(support), np.uint8)
+    chosen[frequent_first[: np.argmax(f1) + 1]] = 1
+    return chosen
 
 
-def bootstrap(truth, predicted, samples=1000, seed=0, chunk=50):
-    """Resample patches with replacement and count anew.
+def resample_patches(
+    truth: ArrayLike, predicted: ArrayLike, samples: int = 1000, seed: int = 0, chunk: int = 50
+) -> Resampled:
+    """Resample patches with replacement (bootstrap) and count anew.
 
     Drawing N of N patches only sets how often each patch counts, so all samples are one matrix product: multiplicities
     (samples x N) times what each patch adds. The same seed draws the same patches, which makes models comparable pair
@@ -142,36 +190,42 @@ def bootstrap(truth, predicted, samples=1000, seed=0, chunk=50):
     Parameters
     ----------
     truth, predicted : arrays (N, C) of 0 and 1
-    samples, seed, chunk : int
-        Number of samples; of the draw; samples per product (50 need 200 bytes a patch).
-
-    Returns
-    -------
-    counts : float64 array (samples, 3, C)
-        For `precision_recall_f1`; exact below 2^24 patches.
-    per_patch : float64 array (samples, 3)
-        Precision, recall and F1 averaged over patches ("samples").
+    samples : int
+        Number of samples.
+    seed : int
+        Of the draws.
+    chunk : int
+        Samples per product; 50 need 200 bytes per patch.
     """
-    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
+    truth = np.asarray(truth, bool)
+    predicted = np.asarray(predicted, bool)
     rows, classes = truth.shape
-    ratios = precision_recall_f1(counts(truth, predicted, axis=1), None)
-    parts = [truth & predicted, ~truth & predicted, truth & ~predicted, np.stack(ratios, axis=1)]
-    values = np.concatenate(parts, axis=1, dtype=np.float32)
-    generator, sums = np.random.default_rng(seed), []
+
+    # what each patch adds: hits, false and missed labels per class, then its own precision, recall and F1
+    ratios = precision_recall_f1(count_decisions(truth, predicted, axis=1), None)
+    added = [truth & predicted, ~truth & predicted, truth & ~predicted, np.stack(ratios, axis=1)]
+    values = np.concatenate(added, axis=1, dtype=np.float32)
+
+    generator = np.random.default_rng(seed)
+    sums = []
     for start in range(0, samples, chunk):
-        draws = (generator.integers(0, rows, rows) for _ in range(min(chunk, samples - start)))
-        sums.append(np.array([np.bincount(draw, minlength=rows) for draw in draws], np.float32) @ values)
-    sums = np.concatenate(sums).astype(np.float64)
-    return sums[:, : 3 * classes].reshape(-1, 3, classes), sums[:, 3 * classes :] / rows
+        multiplicities = []
+        for _ in range(min(chunk, samples - start)):
+            drawn = generator.integers(0, rows, rows)
+            multiplicities.append(np.bincount(drawn, minlength=rows))
+        sums.append(np.array(multiplicities, np.float32) @ values)
+    total = np.concatenate(sums).astype(np.float64)
+    counts = total[:, : 3 * classes].reshape(-1, 3, classes)
+    return Resampled(counts, total[:, 3 * classes :] / rows)
 
 
-def global_scores(truth, predicted, resampled=None):
+def score_overall(truth: np.ndarray, predicted: np.ndarray, resampled: Resampled | None = None) -> pd.DataFrame:
     """All averages of precision, recall and F1.
 
     Parameters
     ----------
     truth, predicted : arrays (N, C) of 0 and 1
-    resampled : result of `bootstrap`, optional
+    resampled : Resampled, optional
         Adds the bounds of the 95 % interval as columns ``low`` and ``high``.
 
     Returns
@@ -181,30 +235,41 @@ def global_scores(truth, predicted, resampled=None):
     """
     rows = []
     for average in AVERAGES:
+        drawn = None
         if average == "samples":
-            values = precision_recall_f1(counts(truth, predicted, axis=1), "macro")
-            drawn = resampled and resampled[1].T
+            values = precision_recall_f1(count_decisions(truth, predicted, axis=1), "macro")
+            if resampled:
+                drawn = resampled.per_patch.T
         else:
-            values = precision_recall_f1(counts(truth, predicted), average)
-            drawn = resampled and precision_recall_f1(resampled[0], average)
-        rows += _rows({"average": average}, values, drawn)
+            values = precision_recall_f1(count_decisions(truth, predicted), average)
+            if resampled:
+                drawn = np.stack(precision_recall_f1(resampled.counts, average))
+        for i, measure in enumerate(MEASURES):
+            row = {"average": average, "measure": measure, "value": float(values[i])}
+            if drawn is not None:
+                row |= _find_interval(drawn[i])
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
-def class_scores(truth, predicted, labels, resampled=None):
-    """Precision, recall and F1 per class, as `global_scores`: label, support, measure, value (, low, high)."""
-    values = precision_recall_f1(counts(truth, predicted), None)
-    drawn = resampled and precision_recall_f1(resampled[0], None)
+def score_classes(
+    truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str], resampled: Resampled | None = None
+) -> pd.DataFrame:
+    """Precision, recall and F1 per class, as `score_overall`: label, support, measure, value (, low, high)."""
+    values = precision_recall_f1(count_decisions(truth, predicted), None)
+    drawn = precision_recall_f1(resampled.counts, None) if resampled else None
     rows = []
     for c, label in enumerate(labels):
-        support = {"label": label, "support": int(np.sum(truth[:, c], dtype=np.int64))}
-        rows += _rows(support, [v[c] for v in values], drawn and [d[:, c] for d in drawn])
+        support = int(np.sum(truth[:, c], dtype=np.int64))
+        for i, measure in enumerate(MEASURES):
+            row = {"label": label, "support": support, "measure": measure, "value": float(values[i][c])}
+            if drawn is not None:
+                row |= _find_interval(drawn[i][:, c])
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _rows(head, values, drawn):
-    rows = [head | {"measure": measure, "value": float(value)} for measure, value in zip(MEASURES, values, strict=True)]
-    if drawn is not None:
-        for row, sample in zip(rows, drawn, strict=True):
-            row["low"], row["high"] = (float(bound) for bound in np.quantile(sample, [0.025, 0.975]))
-    return rows
+def _find_interval(drawn: np.ndarray) -> dict[str, float]:
+    """Bounds of the middle 95 % of bootstrap samples."""
+    low, high = np.quantile(drawn, INTERVAL)
+    return {"low": float(low), "high": float(high)}

@@ -162,7 +162,9 @@ def train(*, run, workdir, cube, bands="multispectral", upsampling="network", wi
     predicted = {split: scoring.predict_split(team, score, data.rows[split], len(data.labels))
                  for split in sorted(set(plan["scored"].values()))}  # fmt: skip
     truth, probability = predicted[plan["scored"]["test"]]
-    test_f1 = metrics.precision_recall_f1(metrics.counts(truth, metrics.decide(probability)), "micro")[2]
+    test_f1 = metrics.precision_recall_f1(metrics.count_decisions(truth, metrics.assign_labels(probability)), "micro")[
+        2
+    ]
     result = {"run": run, "workers": team.size, "epochs": epochs, "val_f1": state["history"][-1]["val_f1"],
               "test_f1": float(test_f1), "checksum": checksum, "scored": plan["scored"],
               "without_positive": plan["without_positive"]}  # fmt: skip

@@ -36,7 +36,7 @@ def validate(team, score, rows):
     """Mean loss and micro F1 of a split, from sums over all workers: exact for shares of any size."""
     sums = 0
     for truth, probability, loss in score(rows):
-        counts = metrics.counts(truth, metrics.decide(probability))
+        counts = metrics.count_decisions(truth, metrics.assign_labels(probability))
         sums = sums + np.array([loss.sum(dtype=np.float64), len(loss), *counts.sum(axis=1)])
     loss, patches, *counts = team.sum(sums + np.zeros(5))
     return float(loss / patches), float(metrics.precision_recall_f1(np.array(counts)[:, None], "micro")[2])

@@ -22,14 +22,14 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         rows.append({"step": name, "seconds_since_start": time.perf_counter() - started, "peak_memory_gib": peak})
 
-    predicted = metrics.decide(score, metrics.best_thresholds(truth, score))
+    predicted = metrics.assign_labels(score, metrics.choose_thresholds(truth, score))
     step("thresholds per class")
     metrics.average_precision(truth, score, "micro"), metrics.average_precision(truth, score)
     step("average precision")
-    resampled = metrics.bootstrap(truth, predicted, samples=SAMPLES)
+    resampled = metrics.resample_patches(truth, predicted, samples=SAMPLES)
     step("bootstrap")
-    metrics.global_scores(truth, predicted, resampled)
-    metrics.class_scores(truth, predicted, [str(c) for c in range(CLASSES)], resampled)
+    metrics.score_overall(truth, predicted, resampled)
+    metrics.score_classes(truth, predicted, [str(c) for c in range(CLASSES)], resampled)
     step("all averages and classes, with intervals")
     table = pd.DataFrame(rows).round(2)
     (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)

@@ -31,8 +31,8 @@ CASES = ("random", "no positives", "no predictions", "empty classes", "one class
 @pytest.mark.parametrize("name", CASES)
 def test_precision_recall_f1_equal_scikit_learn(name):
     truth, score = _case(name)
-    predicted = scores.decide(score)
-    found = scores.global_scores(truth, predicted).set_index(["average", "measure"])["value"]
+    predicted = scores.assign_labels(score)
+    found = scores.score_overall(truth, predicted).set_index(["average", "measure"])["value"]
     for average in scores.AVERAGES:
         if truth.shape[1] == 1 and average == "samples":
             continue  # scikit-learn takes one column for a binary problem, which has no such average
@@ -44,7 +44,7 @@ def test_precision_recall_f1_equal_scikit_learn(name):
         for t, p in zip(truth.T, predicted.T, strict=True)
     ]
     labels = [str(c) for c in range(truth.shape[1])]
-    table = scores.class_scores(truth, predicted, labels)
+    table = scores.score_classes(truth, predicted, labels)
     assert table["value"].to_numpy() == pytest.approx(np.ravel(expected), abs=1e-12)
     assert table["support"].to_numpy()[::3].tolist() == truth.sum(axis=0).tolist()
 
@@ -62,9 +62,9 @@ def test_average_precision_equals_scikit_learn(name):
 
 def test_counts_may_be_added():
     truth, score = _case("random")
-    predicted = scores.decide(score)
-    parts = scores.counts(truth[:70], predicted[:70]) + scores.counts(truth[70:], predicted[70:])
-    assert (parts == scores.counts(truth, predicted)).all()
+    predicted = scores.assign_labels(score)
+    parts = scores.count_decisions(truth[:70], predicted[:70]) + scores.count_decisions(truth[70:], predicted[70:])
+    assert (parts == scores.count_decisions(truth, predicted)).all()
     assert parts.sum() == (truth | predicted).sum()
 
 
@@ -75,31 +75,33 @@ def test_unknown_average():
 
 def test_best_thresholds_are_the_best():
     truth, score = _case("empty classes")
-    chosen = scores.best_thresholds(truth, score)
-    best = scores.precision_recall_f1(scores.counts(truth, scores.decide(score, chosen)), None)[2]
+    chosen = scores.choose_thresholds(truth, score)
+    best = scores.precision_recall_f1(scores.count_decisions(truth, scores.assign_labels(score, chosen)), None)[2]
     for threshold in np.linspace(0, 1, 401):
-        other = scores.precision_recall_f1(scores.counts(truth, scores.decide(score, threshold)), None)[2]
+        other = scores.precision_recall_f1(scores.count_decisions(truth, scores.assign_labels(score, threshold)), None)[
+            2
+        ]
         assert (best >= other - 1e-12).all(), threshold
     assert chosen[2] == scores.THRESHOLD  # a class without support
 
 
 def test_bootstrap_counts_what_was_drawn():
     truth, score = _case("random")
-    predicted = scores.decide(score)
-    drawn, per_patch = scores.bootstrap(truth, predicted, samples=7, seed=5, chunk=3)
+    predicted = scores.assign_labels(score)
+    resampled = scores.resample_patches(truth, predicted, samples=7, seed=5, chunk=3)
     generator = np.random.default_rng(5)
     for sample in range(7):
         rows = generator.integers(0, len(truth), len(truth))
-        assert (drawn[sample] == scores.counts(truth[rows], predicted[rows])).all()
+        assert (resampled.counts[sample] == scores.count_decisions(truth[rows], predicted[rows])).all()
         expected = metrics.f1_score(truth[rows], predicted[rows], average="samples", zero_division=0)
-        assert per_patch[sample, 2] == pytest.approx(expected, abs=1e-6)
+        assert resampled.per_patch[sample, 2] == pytest.approx(expected, abs=1e-6)
 
 
 def test_interval_of_a_known_proportion():
     generator = np.random.default_rng(1)
     truth = np.ones((400, 1), np.uint8)
     predicted = (generator.random((400, 1)) < 0.7).astype(np.uint8)
-    table = scores.global_scores(truth, predicted, scores.bootstrap(truth, predicted))
+    table = scores.score_overall(truth, predicted, scores.resample_patches(truth, predicted))
     recall = table.set_index(["average", "measure"]).loc[("micro", "recall")]
     expected = 1.96 * np.sqrt(recall["value"] * (1 - recall["value"]) / 400)
     assert (recall["high"] - recall["low"]) / 2 == pytest.approx(expected, rel=0.15)
@@ -109,9 +111,9 @@ def test_interval_of_a_known_proportion():
 def test_best_constant():
     truth, _ = _case("random")
     truth[:, 3] |= truth[:, 1]
-    best = scores.best_constant(truth)
-    found = scores.precision_recall_f1(scores.counts(truth, np.tile(best, (len(truth), 1))), "micro")[2]
+    best = scores.choose_constant_labels(truth)
+    found = scores.precision_recall_f1(scores.count_decisions(truth, np.tile(best, (len(truth), 1))), "micro")[2]
     for bits in range(2**9):
         other = np.array([bits >> c & 1 for c in range(9)], np.uint8)
-        f1 = scores.precision_recall_f1(scores.counts(truth, np.tile(other, (len(truth), 1))), "micro")[2]
+        f1 = scores.precision_recall_f1(scores.count_decisions(truth, np.tile(other, (len(truth), 1))), "micro")[2]
         assert found >= f1 - 1e-12

@@ -27,7 +27,7 @@ def test_read_predictions(tmp_path):
     assert read.model == "rgb"
     _write(tmp_path / "dsen2.h5", bands=["multispectral"], upsampling="dsen2")
     assert predictions.read_predictions(tmp_path / "dsen2.h5").model == "multispectral, dsen2"
-    test = read.part("test")
+    test = read.select("test")
     assert test.patch.tolist() == ["c"] and test.truth.shape == (1, 2)
 
 
@@ -58,11 +58,11 @@ def test_runs_side_by_side(tmp_path):
 
 def test_empty_splits(tmp_path):
     read = predictions.read_predictions(_write(tmp_path / "predictions.h5"))
-    assert predictions.scored_split(read) == ("test", "validation")
-    only = read.part("train")
+    assert predictions.choose_splits(read) == ("test", "validation")
+    only = read.select("train")
     with pytest.raises(InputError, match="no patches in its test and validation split; set allow_empty_splits"):
-        predictions.scored_split(only)
-    assert predictions.scored_split(only, allow_empty_splits=True) == ("train", "train")
+        predictions.choose_splits(only)
+    assert predictions.choose_splits(only, allow_empty_splits=True) == ("train", "train")
 
 
 def test_places_are_written_with_the_predictions(tiny_cube, tmp_path):

@@ -70,13 +70,15 @@ def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, t
     read = read_predictions(folder / "predictions.h5")
     assert read.finished and read.labels == cube.labels and read.bands == ("multispectral",)
     for split in ("validation", "test"):
-        part, rows = read.part(split), cube.rows[split]
+        part, rows = read.select(split), cube.rows[split]
         assert list(part.patch) == list(cube.patches(split))
         assert np.array_equal(part.truth, cube.classes[rows.start : rows.stop])
     rows = cube.rows["test"]
     model = keras.saving.load_model(folder / "model.keras")
     features = {key: cube.array(key)[rows.start : rows.stop] for key in model.input}
-    assert np.allclose(model(features), read.part("test").score, atol=1e-5)  # the shards of both workers, in row order
+    assert np.allclose(
+        model(features), read.select("test").score, atol=1e-5
+    )  # the shards of both workers, in row order
     record = json.loads((folder / "provenance.json").read_text())
     assert record["workers"] == 2 and record["parameters"]["width"] == 4
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
-from bigearth.scaling import step_model
+from bigearth.scaling.step_model import time_allreduce, time_reading
 
 TAILS = {
     "normal": lambda rng, shape: rng.standard_normal(shape, np.float32),
@@ -13,7 +13,7 @@ TAILS = {
 }
 
 
-def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
+def simulate_steps(workers, steps, p, seed=0, tail="normal", per_bucket=False):
     """Play ``steps`` synchronous steps of ``workers`` workers.
 
     Every worker computes for a random time; its gradients become ready bucket by bucket during its backward pass;
@@ -23,7 +23,7 @@ def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
     ----------
     workers, steps : int
     p : dict
-        From :func:`bigearth.scaling.step_model.parameters`; ``noise`` is the standard deviation of a step's compute
+        From `bigearth.scaling.machines.describe_machine`; ``noise`` is the standard deviation of a step's compute
         time over its mean.
     seed : int
     tail : {"normal", "exponential"}
@@ -44,7 +44,7 @@ def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
     m = p["buckets"]
     compute = p["batch"] * p["seconds_per_image"]
     forward, part = p["forward_share"] * compute, (1 - p["forward_share"]) * compute / m
-    bucket = float(step_model.allreduce(p["gradient_bytes"] / m, workers, p))
+    bucket = float(time_allreduce(p["gradient_bytes"] / m, workers, p))
     draw = TAILS[tail]
     speed = 1 + p["noise"] * draw(rng, (steps, workers))
     ready = forward * speed
@@ -55,7 +55,7 @@ def simulate(workers, steps, p, seed=0, tail="normal", per_bucket=False):
         ready = ready + part * (1 + scale * draw(rng, (steps, workers)) if per_bucket else speed)
         done = np.maximum(done, ready.max(axis=1)) + bucket
     slowest = ready.max(axis=1)
-    read = float(step_model.reading(workers, p))
+    read = float(time_reading(workers, p))
     return pd.DataFrame(
         {
             "compute": ready.mean(axis=1),

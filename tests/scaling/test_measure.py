@@ -1,0 +1,64 @@
+"""Measuring: which trainings are started."""
+
+import pytest
+
+from bigearth.errors import InputError
+from bigearth.scaling import measure
+from bigearth.scaling.measure import choose_batches, measure_scaling
+
+
+class Workers:
+    """Stands in for a group of workers: notes what it is asked to run."""
+
+    def __init__(self, count, calls):
+        self.count, self.calls = count, calls
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def run(self, function, share, run, batch_size, seed, **training):
+        assert function is measure.train_on_share and share == 2 and training["epochs"] == 2
+        self.calls.append((self.count, run, batch_size, seed))
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure.engines, "start", lambda count, launcher, exact: Workers(count, calls))
+    return calls
+
+
+def test_trains_with_equal_batch_per_worker_and_in_all(tmp_path, tiny_cube, calls):
+    earlier = tmp_path / "runs" / "scaling-w1-b4"
+    earlier.mkdir(parents=True)
+    names = measure_scaling([2, 1], "mpi", 4, workdir=tmp_path, cube=tiny_cube, epochs=2, warmup=0)
+    assert calls == [(1, "scaling-w1-b4", 4, 1), (2, "scaling-w2-b4", 4, 1), (2, "scaling-w2-b2", 2, 1)]
+    assert names == [name for _, name, *_ in calls] and not earlier.exists()
+
+
+def test_repeats_have_the_next_seeds(tmp_path, tiny_cube, calls):
+    measure_scaling([2], "mpi", 4, repeats=2, seed=5, workdir=tmp_path, cube=tiny_cube, epochs=2, warmup=0)
+    assert calls == [(2, "scaling-w2-b4-s1", 4, 5), (2, "scaling-w2-b4-s2", 4, 6)]
+
+
+def test_more_workers_than_patches_are_skipped(tmp_path, tiny_cube, calls):
+    measure_scaling([2, 100_000], "mpi", 4, workdir=tmp_path, cube=tiny_cube, epochs=2, warmup=0)
+    assert {count for count, *_ in calls} == {2}
+    assert measure_scaling([], "mpi", 4, workdir=tmp_path, cube=tmp_path / "no cube") == []
+
+
+def test_strong_scaling_needs_a_whole_share_of_the_batch():
+    assert choose_batches(16, workers=1, fewest=1) == [16]
+    assert choose_batches(16, workers=4, fewest=1) == [16, 4]
+    assert choose_batches(16, workers=3, fewest=1) == [16]
+
+
+@pytest.mark.parametrize("wrong", [{"repeats": 0}, {"epochs": 0}, {"batch_size": -1}])
+def test_nonsense_starts_nothing(tmp_path, tiny_cube, calls, wrong):
+    given = {"counts": [1], "launcher": "mpi", "batch_size": 4, "workdir": tmp_path, "cube": tiny_cube}
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        measure_scaling(**given | {"epochs": 2, "warmup": 0} | wrong)
+    assert not calls
