@@ -27,8 +27,10 @@ BANDS = tuple(WAVELENGTH)
 PATCH_METRES = 1200
 PIXELS = {metres: PATCH_METRES // metres for metres in BANDS_AT}
 DATASET_OF = {metres: f"data_{metres}m" for metres in BANDS_AT}
-# Digital number of reflectance 1.
+# Digital number of reflectance 1; what Sentinel-2 writes where there is no data, and where the detector is saturated.
 QUANTIFICATION = 10000
+NODATA = 0
+SATURATED = 65535
 
 # The cube's dataset of all bands at 10 m.
 DATA_SUPER = "data_super"

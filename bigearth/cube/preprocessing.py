@@ -12,7 +12,6 @@ import shutil
 import time
 import traceback
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -124,7 +123,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
     networks = load_networks(upsampling, weights) or {}
     index = read_index(archive, workdir, pixels=not tiles)
     rows, record = select(index, **chosen)
-    cuts = windows.plan(resolve(tiles), rows) if tiles else []
+    cuts = windows.find_windows(resolve(tiles), rows) if tiles else []
     folder = partial(path)
     stack.enter_context(files.locked(folder / "lock", f"cube {path}"))
     n = len(rows)
@@ -140,7 +139,7 @@ def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribu
         attributes["weights"] = json.dumps({metres: _fingerprint(network) for metres, network in networks.items()})
     if tiles:
         attributes["source"] = f"Sentinel-2 L2A products, patches of {attributes['source']}"
-        attributes["radiometry"] = json.dumps(windows.radiometry(cuts))
+        attributes["radiometry"] = json.dumps(windows.describe_radiometry(cuts))
     plan = {
         "rows": n,
         "training": record["train"],
@@ -199,10 +198,10 @@ def _share_of_tiles(plan, rank, size):
     deal = _DISTRIBUTIONS[plan["distribution"]]
     for i in deal([len(cut.rows) for cut in plan["cuts"]], size)[rank]:
         cut = plan["cuts"][i]
-        units = [f"{cut.tile.granule.name}-{first}" for first in range(0, len(cut.rows), plan["slab"])]
+        units = [f"{cut.tile.name}-{first}" for first in range(0, len(cut.rows), plan["slab"])]
         done = next((k for k, unit in enumerate(units) if unit not in plan["finished"]), len(units))
         first = done * plan["slab"]
-        patches = windows.read_cut(replace(cut, rows=cut.rows[first:], corners=cut.corners[first:]))
+        patches = windows.read_windows(cut.skip(first))
         for unit in units[done:]:
             rows, cut_out = zip(*islice(patches, plan["slab"]), strict=True)
             yield unit, np.array(rows), {metres: np.stack([patch[metres] for patch in cut_out]) for metres in BANDS_AT}

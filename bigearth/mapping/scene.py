@@ -148,7 +148,7 @@ def open_scene(path: Path, folder: Path, offset: int | None = None) -> Scene:
 def _open_product(path: Path) -> Tile:
     if (path / path.name).is_dir():  # unzipped into a folder of its own name
         path = path / path.name
-    tiles = list(products.read_product(path).values())
+    tiles = products.read_product(path)
     if len(tiles) > 1:
         names = ", ".join(sorted(tile.granule.name for tile in tiles))
         raise InputError(
@@ -285,10 +285,10 @@ class Reader:
         Yields
         ------
         dict
-            {metres: (size, size, bands) uint16 array}, see `bigearth.archive.windows.windows`.
+            {metres: (size, size, bands) uint16 array}, see `bigearth.archive.windows.read_corners`.
         """
         corners = np.stack([columns, np.full(len(columns), row)], axis=1)
-        return windows.windows(self.scene.tile, self.datasets, corners)
+        return windows.read_corners(self.scene.tile, self.datasets, corners)
 
     def read_mask(self, row: int) -> np.ndarray | None:
         """Read the masked share of every 60 m pixel of a row of windows: (20, width) float, None without a mask."""

@@ -161,7 +161,7 @@ def sample_tiles(folder, count, rng, side=5760):
     dict
         {10: (n, h, w, 4), 20: (n, h/2, w/2, 6), 60: (n, h/6, w/6, 2)}, digital numbers.
     """
-    found = list(find_tiles(folder).values())
+    found = find_tiles(folder)
     samples = {metres: [] for metres in BANDS_AT}
     for tile, n in zip(found, np.bincount(np.arange(count) % len(found)), strict=False):
         datasets = open_bands(tile)

@@ -1,80 +1,26 @@
 """Windows from Sentinel-2 products: which tile, which pixels, which values, and what is refused."""
 
+import os
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from osgeo import gdal, gdal_array, osr
+from osgeo import gdal
 
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
-from bigearth.archive.products import find_tiles
-from bigearth.archive.windows import plan, radiometry, read_cut, read_tile_patches
+from bigearth.archive.windows import describe_radiometry, find_windows, read_windows
 from bigearth.errors import InputError
 from bigearth.miniature.products import write_products
-from bigearth.patch import BANDS, BANDS_AT, RESOLUTION
-
-LEFT, TOP, EPSG = 399960, 5400000, 32633
-TIME, TILE = "20170613T101031", "T33UUP"
-SIZE = 3600  # m
-
-METADATA = """<?xml version="1.0" encoding="UTF-8"?>
-<n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd"><n1:General_Info>
-<{old}Product_Info><PROCESSING_BASELINE>{baseline}</PROCESSING_BASELINE>
-<Datatake datatakeIdentifier="GS2A_{time}_010312_N02.05"/></{old}Product_Info>
-<{old}Product_Image_Characteristics>{offsets}</{old}Product_Image_Characteristics>
-</n1:General_Info></n1:Level-2A_User_Product>"""
+from bigearth.patch import BANDS, BANDS_AT, RESOLUTION, SATURATED
+from tests.archive.small_products import TILE, TIME, pixels, table, window, write_band, write_product
 
 
-def pixels(seed=0):
-    rng = np.random.default_rng(seed)
-    return {band: rng.integers(1, 12000, (SIZE // m, SIZE // m), dtype=np.uint16) for band, m in RESOLUTION.items()}
-
-
-def write_jp2(path, array, metres, epsg=EPSG, left=LEFT):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset = gdal_array.OpenArray(array)
-    reference = osr.SpatialReference()
-    reference.ImportFromEPSG(epsg)
-    dataset.SetSpatialRef(reference)
-    dataset.SetGeoTransform((left, metres, 0, TOP, 0, -metres))
-    options = ["REVERSIBLE=YES", "QUALITY=100", "BLOCKXSIZE=128", "BLOCKYSIZE=128"]
-    gdal.GetDriverByName("JP2OpenJPEG").CreateCopy(str(path), dataset, options=options)
-
-
-def write_product(folder, bands, baseline="02.05", offset=None, older=False, tile=TILE, time=TIME, **place):
-    """A product with what the reader looks at, of compact naming or of the older one."""
-    if older:
-        product = folder / f"S2A_USER_PRD_MSIL2A_PDMC_20170613T200000_R022_V{time}_{time}.SAFE"
-        granule, stem = f"S2A_USER_MSI_L2A_TL_SGS__{time}_A010312_{tile}_N02.05", "S2A_USER_MSI_L2A_TL_SGS_"
-        metadata = product / f"S2A_USER_MTD_SAFL2A_PDMC_20170613T200000_R022_V{time}_{time}.xml"
-    else:
-        product = folder / f"S2A_MSIL2A_{time}_N{baseline.replace('.', '')}_R022_{tile}_20170613T101608.SAFE"
-        granule, stem = f"L2A_{tile}_A010312_{time}", ""
-        metadata = product / "MTD_MSIL2A.xml"
-    for band, array in bands.items():
-        metres = RESOLUTION[band]
-        file = f"IMG_DATA/R{metres}m/{stem}{tile}_{time}_{band}_{metres}m.jp2"
-        write_jp2(product / "GRANULE" / granule / file, array, metres, **place)
-    items = "".join(f'<BOA_ADD_OFFSET band_id="{i}">{offset}</BOA_ADD_OFFSET>' for i in range(13) if offset is not None)
-    offsets = f"<BOA_ADD_OFFSET_VALUES_LIST>{items}</BOA_ADD_OFFSET_VALUES_LIST>"
-    text = METADATA.format(old="L2A_" if older else "", baseline=baseline, time=time, offsets=offsets if items else "")
-    metadata.write_text(text)
-    return product
-
-
-def table(positions, tile=TILE, time=TIME):
-    source = f"S2A_MSIL1C_{time}_N0205_R022_{tile}_20170613T101608.SAFE"
-    rows = [(f"patch_{c}_{r}", LEFT + 1200 * c, TOP - 1200 * r, EPSG, source) for c, r in positions]
-    return pd.DataFrame(rows, columns=["patch", "x", "y", "epsg", "tile_source"])
-
-
-def window(bands, metres, column, row):
-    n = 1200 // metres
-    rows, columns = slice(row * n, (row + 1) * n), slice(column * n, (column + 1) * n)
-    return np.stack([bands[band][rows, columns] for band in BANDS_AT[metres]], axis=-1)
+def read_tile_patches(folder, rows):
+    """All windows of a table: (position in the table, pixels)."""
+    for windows in find_windows(folder, rows):
+        yield from read_windows(windows)
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +55,8 @@ def test_an_offset_is_taken_from_the_metadata_removed_and_recorded(tmp_path, ban
         raw = window(bands, metres, 1, 1).astype(int)
         assert (raw < 1000).any()
         np.testing.assert_array_equal(patch[metres], np.maximum(raw - 1000, 0))
-    record = radiometry(plan(tmp_path, table([(1, 1)])))
+    record = describe_radiometry(find_windows(tmp_path, table([(1, 1)])))
     assert record == {product.name: {"baseline": "05.00", "offset": dict.fromkeys(BANDS, -1000)}}
-
-
-def test_each_band_has_its_own_offset(tmp_path, bands):
-    product = write_product(tmp_path, bands, baseline="04.00", offset=-1000)
-    path = product / "MTD_MSIL2A.xml"
-    path.write_text(path.read_text().replace('band_id="8">-1000', 'band_id="8">-700'))
-    (tile,) = find_tiles(tmp_path).values()
-    assert [band for band in BANDS if tile.offset[band] == -700] == ["B8A"]
 
 
 def test_a_patch_finds_its_tile_among_others_of_the_same_time(tmp_path, bands):
@@ -127,7 +65,7 @@ def test_a_patch_finds_its_tile_among_others_of_the_same_time(tmp_path, bands):
     write_product(tmp_path, pixels(2), time="20170623T101031")
     rows = pd.concat([table([(1, 1)], tile="T33UVP"), table([(1, 1), (2, 2)])], ignore_index=True)
     rows.loc[0, "patch"] = "the neighbour's"
-    cuts = plan(tmp_path, rows)
+    cuts = find_windows(tmp_path, rows)
     assert [len(cut.rows) for cut in cuts] == [2, 1]
     patches = dict(read_tile_patches(tmp_path, rows))
     np.testing.assert_array_equal(patches[0][10], window(pixels(1), 10, 1, 1))
@@ -140,7 +78,7 @@ def test_names_of_v2_patches_name_the_tile(products):
     assert len(list(read_tile_patches(products, rows))) == 1
     rows["patch"] = f"S2A_MSIL2A_{TIME}_1_1"
     with pytest.raises(InputError, match="tile_source"):
-        plan(products, rows)
+        find_windows(products, rows)
 
 
 @pytest.mark.parametrize(("baseline", "older"), [("02.06", False), ("02.06", True), ("05.00", False)])
@@ -160,10 +98,10 @@ def test_products_of_the_miniature_give_the_archives_pixels(tiny_archive, tmp_pa
 def test_the_pixels_are_those_of_gdals_driver(tiny_archive, tmp_path):
     products = write_products(tmp_path, tiny_archive)
     index = read_index(tiny_archive, tmp_path / "work")
-    cut = max(plan(tmp_path, index), key=lambda cut: len(cut.rows))
+    cut = max(find_windows(tmp_path, index), key=lambda cut: len(cut.rows))
     path = next(p for p in products if p.name == cut.tile.product) / "MTD_MSIL2A.xml"
     native = {int(re.search(r":(10|20|60)m:", name)[1]): name for name, _ in gdal.Open(str(path)).GetSubDatasets()[:3]}
-    patches = list(read_cut(cut))
+    patches = list(read_windows(cut))
     for metres, names in BANDS_AT.items():
         dataset = gdal.Open(native[metres])
         by_name = {dataset.GetRasterBand(i + 1).GetMetadataItem("BANDNAME"): i for i in range(dataset.RasterCount)}
@@ -175,7 +113,7 @@ def test_the_pixels_are_those_of_gdals_driver(tiny_archive, tmp_path):
 
 
 def test_sparse_windows_are_read_in_parts(products, bands, monkeypatch):
-    monkeypatch.setattr("bigearth.archive.windows._READ_ON", 20)
+    monkeypatch.setattr("bigearth.archive.windows._GAP", 20)
     rows = table([(2, 0), (0, 0), (0, 1), (1, 1)])
     for i, patch in read_tile_patches(products, rows):
         column, row = map(int, rows.patch[i].split("_")[1:])
@@ -184,7 +122,7 @@ def test_sparse_windows_are_read_in_parts(products, bands, monkeypatch):
 
 def refused(folder, rows, match):
     with pytest.raises(InputError, match=match):
-        plan(folder, rows)
+        find_windows(folder, rows)
 
 
 def test_a_patch_without_its_tile_is_refused(products):
@@ -211,7 +149,7 @@ def test_another_projection_is_refused(products, tmp_path, bands):
     product = write_product(tmp_path, bands)
     path = next(product.rglob("*_B05_20m.jp2"))
     path.unlink()
-    write_jp2(path, bands["B05"], 20, epsg=32632)
+    write_band(path, bands["B05"], 20, epsg=32632)
     refused(tmp_path, table([(0, 0)]), "B05_20m.jp2 covers another area")
 
 
@@ -235,42 +173,93 @@ def test_a_band_cut_short_is_refused(tmp_path, bands):
         list(read_tile_patches(tmp_path, table([(2, 2)])))
 
 
-def test_metadata_must_be_xml_and_complete(tmp_path, bands):
-    product = write_product(tmp_path, bands, baseline="04.00", offset=-1000)
-    path = product / "MTD_MSIL2A.xml"
-    complete = path.read_text()
-    for text, match in (
-        (complete[:200], "is not XML"),
-        (complete.replace('band_id="1"', 'band_id="10"'), "no BOA_ADD_OFFSET of B02"),
-        (complete.replace("BOA_ADD_OFFSET ", "NOTHING "), "is not XML"),
-        (complete.replace("PROCESSING_BASELINE", "OTHER"), "processing baseline"),
-    ):
-        path.write_text(text)
-        refused(tmp_path, table([(0, 0)]), match)
-    path.write_text(re.sub("<BOA_ADD_OFFSET_VALUES.*</BOA_ADD_OFFSET_VALUES_LIST>", "", complete, flags=re.S))
-    refused(tmp_path, table([(0, 0)]), "no BOA_ADD_OFFSET of B01")
-    path.write_text(path.read_text().replace("04.00", "99.99"))  # a user's own Sen2Cor
-    assert set(plan(tmp_path, table([(0, 0)]))[0].tile.offset.values()) == {0}
-    path.unlink()
-    refused(tmp_path, table([(0, 0)]), "no MTD_MSIL2A.xml")
-
-
-def test_two_products_of_one_tile_and_time_are_refused(tmp_path, bands):
-    write_product(tmp_path, bands)
-    write_product(tmp_path, bands, baseline="05.00", offset=-1000)
-    refused(tmp_path, table([(0, 0)]), "keep one")
-
-
 def test_a_patch_named_twice_is_refused(products):
     rows = table([(0, 0)])
-    refused(products, pd.concat([rows, rows]), "holds .* twice: remove one")
-
-
-def test_products_in_folders_of_their_own_are_found(products, tmp_path):
-    shutil.copytree(products, tmp_path / "downloaded")
-    assert find_tiles(tmp_path).keys() == find_tiles(products).keys()
+    refused(products, pd.concat([rows, rows]), "holds .* twice: give it once")
 
 
 def test_a_folder_without_products_and_a_table_without_columns_are_refused(tmp_path, products):
     refused(tmp_path, table([(0, 0)]), "no \\*.SAFE")
     refused(products, table([(0, 0)]).drop(columns="epsg"), "'epsg'")
+
+
+def without_data(bands, columns):
+    """Bands with no data in some columns of patches."""
+    empty = {}
+    for band, array in bands.items():
+        empty[band] = array.copy()
+        for column in columns:
+            size = 1200 // RESOLUTION[band]
+            empty[band][:, column * size : (column + 1) * size] = 0
+    return empty
+
+
+@pytest.mark.parametrize("of_one_product", [True, False])
+def test_each_patch_comes_from_the_granule_that_covers_it(tmp_path, bands, of_one_product):
+    other = pixels(1)
+    first = write_product(tmp_path, without_data(bands, [0]), suffix="tif")
+    second = write_product(tmp_path / "more", without_data(other, [1, 2]), baseline="05.00", offset=0, suffix="tif")
+    if of_one_product:
+        (granule,) = (second / "GRANULE").iterdir()
+        granule.rename(first / "GRANULE" / f"{granule.name}_2")
+        (second / "MTD_MSIL2A.xml").unlink()
+        second.rename(second.with_name("no product"))
+    cuts = find_windows(tmp_path, table([(0, 0), (1, 0), (2, 1)]))
+    assert len({cut.tile.name for cut in cuts}) == 2
+    patches = dict(read_tile_patches(tmp_path, table([(0, 0), (1, 0), (2, 1)])))
+    np.testing.assert_array_equal(patches[0][10], window(other, 10, 0, 0))
+    np.testing.assert_array_equal(patches[1][10], window(bands, 10, 1, 0))
+    np.testing.assert_array_equal(patches[2][20], window(bands, 20, 2, 1))
+
+
+def test_of_two_whole_products_the_newer_baseline_is_taken(tmp_path, bands):
+    write_product(tmp_path, bands, suffix="tif")
+    product = write_product(tmp_path, bands, baseline="05.00", offset=-1000, suffix="tif")
+    (cut,) = find_windows(tmp_path, table([(0, 0), (1, 1)]))
+    assert cut.tile.product == product.name
+
+
+def test_a_patch_that_no_product_covers_is_refused(tmp_path, bands):
+    write_product(tmp_path, without_data(bands, [0, 1]), suffix="tif")
+    with pytest.raises(InputError, match="patch patch_1_2: .* holds no data there: obtain .* or exclude"):
+        list(read_tile_patches(tmp_path, table([(2, 2), (1, 2)])))
+    write_product(tmp_path, without_data(bands, [0]), baseline="05.00", offset=0, suffix="tif")
+    assert len(list(read_tile_patches(tmp_path, table([(2, 2), (1, 2)])))) == 2
+    refused(tmp_path, table([(2, 2), (0, 2)]), "patch patch_0_2: .* hold no data there")
+
+
+def test_no_data_and_saturated_pixels_stay_what_they_are(tmp_path, bands):
+    marked = {band: array.copy() for band, array in bands.items()}
+    for array in marked.values():
+        array[0, :4] = 0, SATURATED, SATURATED - 1, 400
+    write_product(tmp_path, marked, baseline="05.00", offset=-1000, suffix="tif")
+    ((_, patch),) = read_tile_patches(tmp_path, table([(0, 0)]))
+    for metres in BANDS_AT:
+        assert (patch[metres][0, :4] == np.array([0, SATURATED, SATURATED - 1001, 0])[:, None]).all()
+
+
+def test_a_window_in_the_dark_is_no_window_without_data(tmp_path, bands):
+    dark = {band: array.copy() for band, array in bands.items()}
+    dark["B01"][:], dark["B09"][:] = 900, 900  # below 0 once the offset is removed
+    write_product(tmp_path, dark, baseline="05.00", offset=-1000, suffix="tif")
+    ((_, patch),) = read_tile_patches(tmp_path, table([(0, 0)]))
+    assert not patch[60].any() and patch[10].any()
+
+
+def test_a_band_of_another_kind_is_refused(tmp_path, bands):
+    product = write_product(tmp_path, bands, suffix="tif")
+    path = next(product.rglob("*_B03_10m.tif"))
+    write_band(path, (bands["B03"] // 256).astype(np.uint8), 10)
+    refused(tmp_path, table([(0, 0)]), "B03_10m.tif has 1 band.s. of Byte, not one of UInt16")
+    gdal.Translate(str(path), str(next(product.rglob("*_B02_10m.tif"))), format="VRT")
+    refused(tmp_path, table([(0, 0)]), "B03_10m.tif cannot be read")
+    path.unlink()
+    os.mkfifo(path)
+    refused(tmp_path, table([(0, 0)]), "B03_10m.tif is a pipe")
+
+
+def test_files_that_macos_leaves_beside_the_bands_are_not_read(tmp_path, bands):
+    product = write_product(tmp_path, bands, suffix="tif")
+    for path in list(product.rglob("*.tif")):
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+    assert len(list(read_tile_patches(tmp_path, table([(0, 0)])))) == 1

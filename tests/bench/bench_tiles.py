@@ -56,7 +56,7 @@ def windows(paths, size):
     datasets = {10: [gdal.Open(str(path)) for path in paths]}
     gdal.SetCacheMax(sum(windows_module.cache_bytes(dataset, 120) for dataset in datasets[10]))
     tile = products.Tile("", "", dict.fromkeys(BANDS, 0), None)
-    return sum(int(patch[10][0, 0, 0]) for patch in windows_module.windows(tile, datasets, corners(size)))
+    return sum(int(patch[10][0, 0, 0]) for patch in windows_module.read_corners(tile, datasets, corners(size)))
 
 
 def strips(paths, size):
@@ -110,7 +110,8 @@ def cut_rows(folder, rows, columns):
         columns=["patch", "x", "y"],
     ).assign(epsg=EPSG, tile_source=source)
     start = time.perf_counter()
-    n = sum(1 for _ in windows_module.read_tile_patches(folder, table))
+    found = windows_module.find_windows(folder, table)
+    n = sum(1 for windows in found for _ in windows_module.read_windows(windows))
     # not getrusage: its peak begins with that of the parent
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 2**20
     print(n / (time.perf_counter() - start), peak)

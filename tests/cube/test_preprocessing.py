@@ -15,7 +15,7 @@ import pytest
 from bigearth import files
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
-from bigearth.archive.windows import read_cut
+from bigearth.archive.windows import read_windows
 from bigearth.cube import preprocessing, writing
 from bigearth.cube.layout import partial
 from bigearth.cube.preprocessing import write_cube
@@ -224,13 +224,13 @@ def test_interrupted_tiles(tiny_archive, products, reference, tmp_path, monkeypa
     left = iter(range(30))
 
     def cut(*arguments):
-        for patch in read_cut(*arguments):
+        for patch in read_windows(*arguments):
             if next(left, None) is None:
                 raise KeyboardInterrupt
             yield patch
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocessing.windows, "read_cut", cut)
+        patch.setattr(preprocessing.windows, "read_windows", cut)
         with pytest.raises(KeyboardInterrupt):
             write_cube(**chosen)
     done = writing.progress(tmp_path / "cube.h5")[0]

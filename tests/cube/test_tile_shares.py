@@ -2,7 +2,7 @@
 
 import pytest
 
-from bigearth.archive.products import products
+from bigearth.archive.products import list_paper_products
 from bigearth.cube.tile_shares import loads, longest_first, paper
 
 
@@ -24,7 +24,7 @@ def test_longest_first_fills_the_least_loaded_rank():
 @pytest.mark.parametrize("distribute", [paper, longest_first])
 @pytest.mark.parametrize("ranks", [1, 2, 7, 72, 124, 125, 130])
 def test_every_tile_once_and_the_load_near_the_bound(distribute, ranks):
-    counts = products().patches.to_numpy()
+    counts = list_paper_products().patches.to_numpy()
     tiles = distribute(counts, ranks)
     assert len(tiles) == ranks
     assert sorted(sum(tiles, [])) == list(range(125))
@@ -35,7 +35,7 @@ def test_every_tile_once_and_the_load_near_the_bound(distribute, ranks):
 
 
 def test_longest_first_is_never_worse_on_the_real_products():
-    counts = products().patches.to_numpy()
+    counts = list_paper_products().patches.to_numpy()
     worst = [
         (loads(counts, longest_first(counts, n)).max(), loads(counts, paper(counts, n)).max()) for n in range(1, 126)
     ]
@@ -43,7 +43,7 @@ def test_longest_first_is_never_worse_on_the_real_products():
 
 
 def test_the_table_of_products():
-    table = products()
+    table = list_paper_products()
     assert len(table) == 125
     assert table["product"].is_unique and table["id"].is_unique
     assert (

@@ -19,7 +19,7 @@ from bigearth.patch import BANDS, BANDS_AT
 from bigearth.upsampling import dsen2, dsen2_training
 from bigearth.upsampling.interpolation import bilinear
 from bigearth.upsampling.quality import reduce_resolution
-from tests.archive.test_windows import pixels, write_product
+from tests.archive.small_products import pixels, write_product
 
 
 def small(seed=0):
@@ -160,7 +160,7 @@ def test_patches_come_out_interpolated_plus_what_the_network_adds():
 def test_a_tile_in_windows_equals_the_tile_at_once(tmp_path):
     bands = pixels()
     write_product(tmp_path, bands, baseline="04.00", offset=-1000)
-    ((_, tile),) = find_tiles(tmp_path).items()
+    (tile,) = find_tiles(tmp_path)
     dsen2.super_resolve_tile(tile, small(), tmp_path / "out.tif")
     dataset = gdal.Open(str(tmp_path / "out.tif"))
     written = dict(zip(BANDS, dataset.ReadAsArray(), strict=True))
