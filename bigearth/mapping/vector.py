@@ -103,19 +103,28 @@ def write_squares(
     squares : iterable of Square
     """
     with write_whole(path) as partial:
-        package = gdal.GetDriverByName("GPKG").Create(str(partial), 0, 0, 0, gdal.GDT_Unknown)
-        layer = package.CreateLayer(LAYER, place.reference(), ogr.wkbPolygon, ["GEOMETRY_NAME=geom"])
-        for name, kind in (("patch", ogr.OFTString), ("masked", ogr.OFTReal)):
-            layer.CreateField(ogr.FieldDefn(name, kind))
-        for name in ("leading", "labels"):
-            layer.CreateField(ogr.FieldDefn(name, ogr.OFTString))
-        for label in labels:
-            layer.CreateField(ogr.FieldDefn(label, ogr.OFTReal))
-        package.StartTransaction()
-        for square in squares:
-            layer.CreateFeature(_make_feature(layer.GetLayerDefn(), place, labels, thresholds, square))
-        package.CommitTransaction()
-        _write_style(package, labels)
+        _write_package(partial, place, labels, thresholds, squares)
+
+
+def _write_package(
+    path: Path, place: Place, labels: tuple[str, ...], thresholds: np.ndarray, squares: Iterable[Square]
+) -> None:
+    """Write the file; it is closed when this function returns."""
+    package = gdal.GetDriverByName("GPKG").Create(str(path), 0, 0, 0, gdal.GDT_Unknown)
+    # no spatial index: where TensorFlow was loaded first, its own SQLite answers GDAL, and that one has no R-tree
+    options = ["GEOMETRY_NAME=geom", "SPATIAL_INDEX=NO"]
+    layer = package.CreateLayer(LAYER, place.reference(), ogr.wkbPolygon, options)
+    for name, kind in (("patch", ogr.OFTString), ("masked", ogr.OFTReal)):
+        layer.CreateField(ogr.FieldDefn(name, kind))
+    for name in ("leading", "labels"):
+        layer.CreateField(ogr.FieldDefn(name, ogr.OFTString))
+    for label in labels:
+        layer.CreateField(ogr.FieldDefn(label, ogr.OFTReal))
+    package.StartTransaction()
+    for square in squares:
+        layer.CreateFeature(_make_feature(layer.GetLayerDefn(), place, labels, thresholds, square))
+    package.CommitTransaction()
+    _write_style(package, labels)
 
 
 def _make_feature(

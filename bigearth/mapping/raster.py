@@ -76,7 +76,9 @@ def _write_plain(
     blocks: Iterable[tuple[int, np.ndarray]],
     about: dict[str, str],
 ) -> None:
-    """Write the raster block by block into an ordinary GeoTIFF, which the driver of Cloud-Optimized ones copies."""
+    """Write the raster block by block into an ordinary GeoTIFF, which the driver of Cloud-Optimized ones copies. It is
+    closed when this function returns.
+    """
     rows, columns = shape
     options = ["INTERLEAVE=PIXEL", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
     raster = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, len(labels), gdal.GDT_Byte, options)
@@ -92,4 +94,3 @@ def _write_plain(
     for first, block in blocks:
         stored = np.ascontiguousarray(np.moveaxis(encode_scores(block), -1, 0))
         raster.WriteArray(stored, 0, first)
-    raster.FlushCache()

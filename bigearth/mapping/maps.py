@@ -1,0 +1,312 @@
+"""From a finished run and a scene to a map: every MPI rank classifies its rows, rank 0 writes the files.
+
+A map that was interrupted goes on where it stopped when it is started again with the same parameters; a finished one is
+kept.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from osgeo import gdal
+from PIL import Image
+
+from bigearth import provenance
+from bigearth.errors import InputError
+from bigearth.files import locked, resolve, write_whole
+from bigearth.mapping import raster, vector, webpage
+from bigearth.mapping.areas import measure_areas
+from bigearth.mapping.grid import CELL_METRES, Grid, average_windows, make_grid
+from bigearth.mapping.scene import Scene, name_product, open_scene, read_true_colour
+from bigearth.mapping.store import OWN_NAMES, PLAN, Store, count_written, is_begun, is_journal, write_plan
+from bigearth.mapping.trained import TrainedRun, read_run
+from bigearth.mpi import communicator
+from bigearth.outside import read_json
+
+RASTER, SQUARES, HTML, IMAGE, AREAS = "scores.tif", "patches.gpkg", "map.html", "true_colour.jpg", "areas.csv"
+IMAGE_PIXELS = 1100  # longer side of the scene's image
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every rank needs to know of a map; ``written`` are the pieces that an interrupted run left."""
+
+    folder: Path
+    partial: Path
+    plan: dict[str, Any]
+    run: TrainedRun
+    scene: Scene
+    grid: Grid
+    written: set[tuple[int, int]]
+    super_resolved: Path | None
+
+    @property
+    def store(self) -> Store:
+        return Store(self.partial, (len(self.grid.rows), len(self.grid.columns), len(self.run.labels)))
+
+
+def find_map(product: Path, run: Path, results: Path) -> Path:
+    """Folder of the map that a run makes of a product: ``<results>/<product>-<run>``."""
+    return results / f"{name_product(product)}-{run.name}"
+
+
+def find_partial(folder: Path) -> Path:
+    """Folder that holds a map while it is written."""
+    return folder.with_name(folder.name + ".partial")
+
+
+def count_windows(product: Path, run: Path, results: Path) -> tuple[int, int]:
+    """Count windows that are classified, and windows in all, of a map; (0, 0) before it is begun and after its end."""
+    partial = find_partial(find_map(product, run, results))
+    try:
+        rows, columns = json.loads((partial / PLAN).read_text())["windows"]
+        return count_written(partial), rows * columns
+    except (OSError, ValueError, KeyError):
+        return 0, 0
+
+
+def write_map(
+    *,
+    run: str | Path,
+    product: str | Path,
+    results: str | Path,
+    stride: int = 1200,
+    threshold: float | None = None,
+    offset: int | None = None,
+    masked_from: float = 0.5,
+    weights: str | Path = "",
+) -> dict[str, Any]:
+    """Map a scene; call it on every MPI rank with the same parameters, or without MPI.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a finished run.
+    product : path
+        A Sentinel-2 L2A product (SAFE folder or .zip), or a folder of twelve GeoTIFFs.
+    results : path
+        Receives the folder ``<product>-<run>`` with ``scores.tif``, ``patches.gpkg``, ``map.html``, ``areas.csv``,
+        ``true_colour.jpg`` and ``provenance.json``.
+    stride : int
+        From one patch to the next, in m: 60 to 1200, a multiple of 60.
+    threshold : float, optional
+        Score from which a label is given; default: per label, from the run's validation split.
+    offset : int, optional
+        Radiometric offset of a folder of GeoTIFFs whose name has no processing baseline, digital numbers.
+    masked_from : float
+        Share of cloud, shadow, snow and missing pixels from which a patch gets no score.
+    weights : path
+        Folder of DSen2's networks, for runs that were trained on its bands.
+
+    Returns
+    -------
+    dict
+        rank, ranks, folder, windows (of this rank), seconds (to classify them).
+
+    Raises
+    ------
+    InputError
+        A parameter or file cannot be used; the map exists with other parameters.
+    """
+    comm = communicator()
+    rank, size = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
+    gdal.SetConfigOption("GDAL_NUM_THREADS", "1")  # the ranks are the parallelism
+    started = time.time()
+    run, product, results = resolve(run), resolve(product), resolve(results)
+    folder = find_map(product, run, results)
+    chosen = {"stride": stride, "threshold": threshold, "offset": offset, "masked_from": masked_from}
+    with ExitStack() as stack:
+        work = None
+        if rank == 0:
+            work = _agree(comm, lambda: _prepare(stack, folder, run, product, chosen, weights))
+        else:
+            _agree(comm, lambda: None)
+        work = comm.bcast(work) if comm else work
+        if work is None:
+            return {"rank": rank, "ranks": size, "folder": str(folder), "windows": 0, "seconds": 0.0}
+        began = time.perf_counter()
+        windows = _agree(comm, lambda: _classify_share(work, rank, size))
+        seconds = time.perf_counter() - began
+        _agree(comm, lambda: _finish(work, started, size) if rank == 0 else None)
+    return {"rank": rank, "ranks": size, "folder": str(folder), "windows": windows, "seconds": seconds}
+
+
+def _agree(comm: Any, function: Callable[[], Any]) -> Any:
+    """Call a function on every rank; where it fails on one, raise on all, so that nobody is left waiting."""
+    result, error = None, None
+    try:
+        result = function()
+    except Exception as raised:
+        error = raised
+    if comm is None:
+        messages = []
+    else:
+        messages = comm.allgather(None if error is None else (isinstance(error, InputError), str(error)))
+    if error is not None:
+        raise error
+    for rank, message in enumerate(messages):
+        if message is not None:
+            is_input, text = message
+            raise (InputError if is_input else RuntimeError)(text if is_input else f"rank {rank}: {text}")
+    return result
+
+
+def _prepare(
+    stack: ExitStack, folder: Path, run_folder: Path, product: Path, chosen: dict[str, Any], weights: str | Path
+) -> Work | None:
+    """Check everything, and create the unfinished map or find it begun; None where the finished map is there."""
+    run = read_run(run_folder, chosen["threshold"])
+    if not 0 < chosen["masked_from"] <= 1:
+        raise InputError(f"masked_from {chosen['masked_from']} is no share: give a number above 0, 1 at most")
+    partial = find_partial(folder)
+    if partial.exists() and not partial.is_dir():
+        raise InputError(f"{partial} exists and is no unfinished map: choose another folder for results")
+    stack.enter_context(locked(partial / "lock", f"map {folder}"))
+    scene = open_scene(product, partial / "scene", chosen["offset"])
+    grid = make_grid(scene.width, scene.height, chosen["stride"])
+    plan = _describe(run, scene, grid, chosen)
+    if _is_finished(folder, plan):
+        _remove_own(partial)
+        return None
+    shape = (len(grid.rows), len(grid.columns), len(run.labels))
+    store = Store(partial, shape)
+    written = set()
+    if is_begun(partial, plan, shape):
+        written = store.find_written()
+    else:
+        store.create()
+        write_plan(partial, plan)
+    super_resolved = None
+    if run.upsampling == "dsen2":
+        super_resolved = _super_resolve(scene, weights, partial)
+    return Work(folder, partial, plan, run, scene, grid, written, super_resolved)
+
+
+def _describe(run: TrainedRun, scene: Scene, grid: Grid, chosen: dict[str, Any]) -> dict[str, Any]:
+    """What the map is made of and how, as JSON has it: two maps with the same description are the same."""
+    return {
+        "run": run.name,
+        "network": run.fingerprint(),
+        "product": scene.name,
+        "epsg": scene.place.epsg,
+        "corner": [scene.place.x, scene.place.y],
+        "offset": scene.tile.offset,
+        "windows": [len(grid.rows), len(grid.columns)],
+        "stride": chosen["stride"],
+        "masked_from": chosen["masked_from"],
+        "thresholds": [float(value) for value in run.thresholds],
+    }
+
+
+def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
+    """Whether the map is there; InputError if the folder holds another one, or something else."""
+    if not folder.exists():
+        return False
+    if not (folder / PROVENANCE).is_file():
+        raise InputError(f"{folder} exists and is no map of this study: choose another folder for results")
+    earlier = read_json(folder / PROVENANCE, "provenance", "choose another folder for results").get("plan", {})
+    changed = [name for name in plan if earlier.get(name) != plan[name]]
+    if changed:
+        shown = []
+        for name in changed:
+            before, now = earlier.get(name), plan[name]
+            short = all(isinstance(value, int | float | str) and len(str(value)) < 20 for value in (before, now))
+            shown.append(f"{name} = {before}, now {now}" if short else f"another {name}")
+        raise InputError(f"map {folder} exists with {'; '.join(shown)}: choose another folder for results")
+    return True
+
+
+def _super_resolve(scene: Scene, weights: str | Path, partial: Path) -> Path:
+    """Bring the scene to 10 m with DSen2, once."""
+    from bigearth.upsampling import dsen2
+    from bigearth.upsampling.datasets import load_networks
+
+    networks = load_networks("dsen2", weights)
+    path = partial / "scene" / "super.tif"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        dsen2.super_resolve_tile(scene.tile, networks, path)
+    return path
+
+
+def _classify_share(work: Work, rank: int, size: int) -> int:
+    """Classify this rank's rows of windows; returns how many windows that were."""
+    rows = np.array_split(np.arange(len(work.grid.rows)), size)[rank]
+    from bigearth.mapping.classify import classify_pieces, list_pieces  # TensorFlow takes seconds to load
+    from bigearth.training.classify import load_model
+
+    pieces = []
+    for row, columns in list_pieces(work.grid, rows):
+        if (row, int(columns[0])) not in work.written:
+            pieces.append((row, columns))
+    if not pieces:
+        return 0
+    return classify_pieces(
+        load_model(work.run.folder),
+        work.scene,
+        work.grid,
+        work.store,
+        rank,
+        pieces,
+        work.run.upsampling,
+        work.plan["masked_from"],
+        work.super_resolved,
+    )
+
+
+def _finish(work: Work, started: float, ranks: int) -> None:
+    """Write the map's files, and give their folder its name."""
+    ready = work.partial / "map"
+    ready.mkdir(exist_ok=True)
+    run, scene, grid = work.run, work.scene, work.grid
+    scores, masked = work.store.scores(), work.store.masked()
+    about = {"run": run.name, "product": scene.name, "thresholds": run.chosen}
+    raster.write_raster(
+        ready / RASTER,
+        scene.place,
+        grid.pixel * CELL_METRES,
+        grid.shape,
+        run.labels,
+        average_windows(scores, grid),
+        about,
+    )
+    squares = vector.list_squares(scores, masked, grid)
+    vector.write_squares(ready / SQUARES, scene.place, run.labels, run.thresholds, squares)
+    areas = measure_areas(average_windows(scores, grid), run.labels, run.thresholds, grid.pixel * CELL_METRES)
+    with write_whole(ready / AREAS) as part:
+        areas.to_csv(part, index=False)
+    with write_whole(ready / IMAGE) as part:
+        Image.fromarray(read_true_colour(scene, IMAGE_PIXELS)).save(part, quality=85)
+    webpage.write_page(ready / HTML, scene, run, grid, areas, ready / RASTER, ready / IMAGE)
+    parameters = {"run": run.folder, "product": scene.name, "stride": work.plan["stride"]}
+    record = provenance.collect(parameters, started, workers=ranks)
+    record["plan"] = work.plan
+    record["thresholds"] = run.chosen
+    record["windows"] = {"all": int(masked.size), "masked": int(np.isnan(scores[..., 0]).sum())}
+    provenance.write(ready, record)
+    ready.rename(work.folder)
+    _remove_own(work.partial)
+
+
+def _remove_own(partial: Path) -> None:
+    """Remove what a map wrote beside its files; what others put there stays, and the folder with it."""
+    for item in partial.iterdir():
+        if item.name in ("scene", "map"):
+            shutil.rmtree(item)
+        elif item.name in OWN_NAMES or is_journal(item.name):
+            item.unlink()
+    with suppress(OSError):  # a network file system keeps files that are still open
+        partial.rmdir()
+
+
+def read_areas(folder: Path) -> pd.DataFrame:
+    """Read the areas of a finished map, see `bigearth.mapping.areas.measure_areas`."""
+    return pd.read_csv(folder / AREAS)
