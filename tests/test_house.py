@@ -41,6 +41,7 @@ MODULES = {
     for path in sorted((ROOT / "bigearth").rglob("*.py"))
     if path.name != "__init__.py"
 }
+FOLDERS = {path.parent.name for path in (ROOT / "bigearth").glob("*/__init__.py")}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 pending = pytest.mark.xfail(strict=False, reason="the move is under way")
@@ -56,7 +57,8 @@ def imports_of(source: str) -> set[tuple[str, str | None]]:
             folder = node.module.partition(".")[2]
             for alias in node.names:
                 inner = f"{folder}.{alias.name}".lstrip(".")
-                found.add((inner, None) if inner in MODULES else (folder, alias.name))
+                is_module = inner in MODULES or inner in FOLDERS
+                found.add((inner, None) if is_module else (folder, alias.name))
     return found
 
 
@@ -151,7 +153,7 @@ def names_used(source: str) -> set[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "bigearth":
             for alias in node.names:
                 inner = f"{node.module.partition('.')[2]}.{alias.name}".lstrip(".")
-                if inner in MODULES:
+                if inner in MODULES or inner in FOLDERS:
                     bound[alias.asname or alias.name] = inner
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound:
@@ -187,3 +189,5 @@ def test_attributes_of_a_module_count_one_each():
     )
     source = "\n".join(lines)
     assert names_used(source) == {("scores.metrics", "counts"), ("scores.metrics", "decide"), ("files", "ROOT")}
+    folder = "from bigearth import report\nreport.Page, report.draw_gallery"
+    assert names_used(folder) == {("report", "Page"), ("report", "draw_gallery")}
