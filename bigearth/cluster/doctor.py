@@ -1,11 +1,23 @@
-"""The report of ``python -m bigearth doctor``: which parts are here, what each is for, what to do."""
+"""The report of ``python -m bigearth doctor``: which parts are here, what each is for, what to do.
 
+Variables of the environment that mislead a job are found here before it starts.
+"""
+
+import json
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+
+from bigearth import machine
+from bigearth.cluster.allocation import read_allocation
+from bigearth.cluster.mpi_library import check_mpi
+from bigearth.errors import InputError
+from bigearth.installation import check_projections, check_python_path
 
 SETUP = "run ./setup.sh (or use environment.yml)"
 
@@ -17,12 +29,14 @@ class Check:
     Attributes
     ----------
     find : callable
-        Returns the part's version in words; raises where the part is missing or broken.
+        Returns the part's version in words. Where the part is missing or broken it raises: InputError with the remedy,
+        or anything else.
     purpose : str
         What it is needed for.
     required : bool
         Whether the study cannot run here without it.
     remedy : str
+        Where `find` does not tell its own.
     """
 
     find: Callable[[], str]
@@ -47,6 +61,11 @@ def find_tensorflow() -> str:
 
 
 def find_keras() -> str:
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    if path.is_file():
+        order = json.loads(path.read_text()).get("image_data_format", "channels_last")
+        if order != "channels_last":
+            raise InputError(f"{path} sets image_data_format to {order!r}: set it to 'channels_last'")
     return _find_version("keras")
 
 
@@ -59,8 +78,25 @@ def find_horovod() -> str:
 
 
 def find_gpus() -> str:
-    listed = _ask("nvidia-smi", "-L").splitlines()
-    return f"{len(listed)}: {listed[0].split('(')[0].strip()}"
+    gpus = machine.list_gpus()
+    if not gpus:
+        raise InputError(_explain_missing_gpus())
+    visible = machine.list_visible_gpus(gpus)
+    if not visible:
+        return f"none of {len(gpus)} ({gpus[0].model}): CUDA_VISIBLE_DEVICES is {os.environ['CUDA_VISIBLE_DEVICES']!r}"
+    return f"{len(visible)}: {gpus[0].model}"
+
+
+def _explain_missing_gpus() -> str:
+    """Say why there are no GPUs; InputError where CUDA_VISIBLE_DEVICES promises some."""
+    reason = "the miniature needs none; at full size use a GPU node"
+    if shutil.which("nvidia-smi"):
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=machine.ASK_SECONDS)
+        words = " ".join((answer.stdout + answer.stderr).split())[:100]
+        reason = f"nvidia-smi finds no GPU ({words}): use a GPU node, or load the driver"
+    if machine.list_visible_gpus([]):
+        reason = f"CUDA_VISIBLE_DEVICES is {os.environ['CUDA_VISIBLE_DEVICES']!r}, but {reason}; or unset the variable"
+    return reason
 
 
 def find_gdal() -> str:
@@ -81,10 +117,18 @@ def find_hdf5() -> str:
     return f"h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version}"
 
 
+def find_projections() -> str:
+    check_projections()
+    return "found"
+
+
 def find_mpi() -> str:
-    # asked by its command: importing mpi4py would make this process an MPI job
-    first = _ask("mpiexec", "--version").splitlines()[0]
-    return f"{first}, mpi4py {_find_version('mpi4py')}"
+    return f"{check_mpi()}, mpi4py {_find_version('mpi4py')}"
+
+
+def find_python_path() -> str:
+    check_python_path()
+    return os.environ.get("PYTHONPATH") or "not set"
 
 
 def find_engines() -> str:
@@ -92,22 +136,49 @@ def find_engines() -> str:
 
 
 def find_slurm() -> str:
-    return _ask("sinfo", "--version").strip()
+    return subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def find_allocation() -> str:
+    allocation = read_allocation()
+    if not allocation.job:
+        return "none"
+    if allocation.tasks is None:
+        raise InputError(f"{allocation.doubt}: give workers a number, or ask for --ntasks")
+    return f"job {allocation.job}: {allocation.tasks} tasks on {allocation.nodes} nodes"
+
+
+def find_cores() -> str:
+    cores, usable = len(os.sched_getaffinity(0)), machine.count_cores()
+    if usable < cores:
+        return f"{usable} of {cores}: the quota of a cgroup"
+    return str(cores)
+
+
+def find_memory() -> str:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return f"{memory:.0f} GiB"
 
 
 CHECKS = {
+    "Python": Check(platform.python_version, "everything", True, SETUP),
+    "PYTHONPATH": Check(find_python_path, "everything", True, "unset PYTHONPATH"),
     "TensorFlow": Check(find_tensorflow, "training (03)", True, SETUP),
-    "Keras": Check(find_keras, "training (03), DSen2 (02)", True, SETUP),
+    "Keras": Check(find_keras, "training (03), DSen2 (07)", True, SETUP),
     "Horovod": Check(find_horovod, "training on several workers", True, SETUP),
-    "GPUs": Check(find_gpus, "training at full size", False, "the miniature needs none; at full size use a GPU node"),
+    "GPUs": Check(find_gpus, "training at full size", False, "use a GPU node"),
     "GDAL": Check(find_gdal, "reading patches (01, 02)", True, SETUP),
     "GDAL JP2OpenJPEG": Check(find_jpeg2000, "cutting patches from tiles (02)", True, "install GDAL with OpenJPEG"),
+    "Projections": Check(find_projections, "where patches lie (01, 02, 06)", True, SETUP),
     "HDF5": Check(find_hdf5, "the cube", True, SETUP),
     "MPI": Check(find_mpi, "several workers (02, 03)", True, f"apt-get install openmpi-bin, then {SETUP}"),
     "Engines": Check(find_engines, "workers from a notebook, batch runs", True, SETUP),
     "Slurm": Check(
         find_slurm, "batch jobs on a cluster", False, "use a login node of the cluster; `study` runs here without it"
     ),
+    "Slurm job": Check(find_allocation, "workers in an allocation", True, "start this again in a new shell"),
+    "Cores": Check(find_cores, "one per worker on a CPU", True, ""),
+    "Memory": Check(find_memory, "6 GiB for the miniature study", True, ""),
 }
 
 
@@ -115,18 +186,27 @@ def examine() -> list[Finding]:
     """Look for every part that the study needs."""
     # TensorFlow's start-up log would bury the report
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    findings = [Finding("Python", platform.python_version(), "everything", True, "")]
+    findings = []
     for name, check in CHECKS.items():
+        found, remedy = None, check.remedy
         try:
             found = check.find()
-        except Exception:  # whatever is wrong with a part, the report goes on and names its remedy
-            found = None
-        findings.append(Finding(name, found, check.purpose, check.required, check.remedy))
-    cores = len(os.sched_getaffinity(0))
-    findings.append(Finding("Cores", str(cores), "one per worker on a CPU", True, ""))
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    findings.append(Finding("Memory", f"{memory:.0f} GiB", "6 GiB for the miniature study", True, ""))
+        except InputError as error:
+            remedy = str(error)
+        except Exception as error:  # whatever is wrong with a part, the report goes on and names its remedy
+            remedy = _explain_import(error) or check.remedy
+        findings.append(Finding(name, found, check.purpose, check.required, remedy))
     return findings
+
+
+def _explain_import(error: Exception) -> str:
+    """Return the variable that keeps a package from being imported; empty where none does."""
+    if isinstance(error, ImportError):
+        try:
+            check_python_path()
+        except InputError as cause:
+            return str(cause)
+    return ""
 
 
 def main() -> int:
@@ -152,7 +232,3 @@ def _find_version(*packages: str) -> str:
         except metadata.PackageNotFoundError:
             continue
     raise metadata.PackageNotFoundError(packages[0])
-
-
-def _ask(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -6,10 +6,8 @@ the same lines run on two cores of a laptop and on the GPUs of many nodes.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,15 +15,14 @@ from typing import Any
 
 import ipyparallel as ipp
 
-from bigearth.cluster import failures, launchers, network, pinning, profiles
-from bigearth.cluster.allocation import Allocation, count_workers, decide_size, read_allocation
+from bigearth.cluster import failures, folders, launchers, network, pinning, profiles
+from bigearth.cluster.allocation import count_workers, decide_size, read_allocation
 from bigearth.cluster.failures import WorkerError
 from bigearth.cluster.profiles import Profile
 from bigearth.files import ROOT
 
 __all__ = ["Group", "WorkerError", "count_workers", "start"]
 
-START_SECONDS = 110  # an engine needs about 7 s; on many nodes, with a cold file system, a minute
 STOP_SECONDS = 10  # that a process has to end by itself
 WATCH_SECONDS = 1  # from one redrawing of progress to the next
 
@@ -40,8 +37,10 @@ def start(workers: int | None = None, launcher: str = "mpi", exact: bool = True)
     launcher : str
         ``"mpi"``: mpiexec, on this machine or in this allocation; one worker is started without MPI.
         ``"srun"``: a step over all nodes of this Slurm allocation.
-        ``"slurm"``: a Slurm job of its own; ``"slurm:SITE"`` asks for what ``slurm/sites/SITE.yaml`` says.
+        ``"slurm"``: a Slurm job of its own.
         ``"horovodrun"``: Gloo instead of MPI, on this machine.
+        Each may name a site, ``"slurm:SITE"``: network, MPI, patience and what a job asks for are then those of
+        ``slurm/sites/SITE.yaml``.
     exact : bool
         Whether fewer workers than the allocation has are an error (they are meant where scaling is measured).
 
@@ -53,16 +52,24 @@ def start(workers: int | None = None, launcher: str = "mpi", exact: bool = True)
     Raises
     ------
     InputError
-        The launcher is unknown or cannot work here, ``workers`` differs from the allocation, workers share a GPU.
+        The launcher is unknown or cannot work here, ``workers`` differs from the allocation, workers share a GPU, or
+        a variable of the environment misleads: of a job that is over, of another MPI, of GPUs that are not here.
     WorkerError
         The workers did not come up, or are not one MPI job of this size.
     """
     kind, _, site = launcher.partition(":")
     allocation = read_allocation()
-    group = Group(decide_size(workers, kind, exact, allocation))
-    profile = profiles.load(site or "generic") if kind == "slurm" else None
+    size = decide_size(workers, kind, exact, allocation)
+    if kind == "slurm" and not site:
+        site = "generic"
+    profile = profiles.load(site) if site else profiles.read_session()
+    command = launchers.build_command(kind, size, profile, allocation)
+    # where the workers may be on other machines, these must reach the controller and see its folder
+    on_network = kind == "slurm" or (kind != "horovodrun" and allocation.needs_network())
+    address = network.find_address(profile.interface) if on_network else "127.0.0.1"
+    group = Group(size, profile, folders.make_folder(ROOT / "scratch" if on_network else None))
     try:
-        group.launch(kind, profile, allocation)
+        group.launch(kind, command, address)
     except BaseException:
         group.stop()
         raise
@@ -78,14 +85,16 @@ class Group:
         Number of ranks.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, profile: Profile, folder: Path) -> None:
         self.size = size
+        self._profile = profile
+        self._folder = folder
+        self._log = folder / "log-0.txt"  # of the process that was started last
+        self._program = ""  # its name
         self._processes: list[subprocess.Popen] = []
-        self._client: ipp.Client | None = None
+        self._client: Any = None
         self._engines: list[int] = []  # ipyparallel's numbers, in rank order
-        self._folder: Path | None = None
-        self._log: Path | None = None  # of the process that was started last
-        self._deadline = time.monotonic() + START_SECONDS
+        self._deadline = time.monotonic() + profile.start_seconds
 
     def __enter__(self) -> "Group":
         return self
@@ -160,30 +169,28 @@ class Group:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        folders.remove_folder(self._folder)
 
-    def launch(self, kind: str, profile: Profile | None, allocation: Allocation | None) -> None:
-        """Start controller and workers, and confirm that these are one job; `start` calls it once."""
-        in_allocation = allocation is not None and allocation.needs_network()
-        on_network = kind == "slurm" or (kind != "horovodrun" and in_allocation)
-        self._make_folder(on_network)
-        command = launchers.build_command(kind, self.size, profile, allocation)
-        address = "127.0.0.1"
-        if on_network:
-            # a site's profile names the fast network; inside a job, NCCL has been told the same
-            interface = profile.interface if profile else None
-            address = network.find_address(interface or os.environ.get("NCCL_SOCKET_IFNAME"))
+    def launch(self, kind: str, command: list[str], address: str) -> None:
+        """Start controller and workers, and confirm that these are one job; `start` calls it once.
 
+        Parameters
+        ----------
+        kind : str
+            "mpi", "srun", "slurm" or "horovodrun".
+        command : list of str
+            What starts the workers, before their own command line.
+        address : str
+            At which the controller listens.
+        """
         # the controller, through which notebook and engines talk
-        controller = self._spawn(_build_controller(self._folder, address), dict(os.environ))
+        environment = launchers.build_environment(kind, self.size, self._profile)
+        controller = self._spawn(_build_controller(self._folder, address), environment)
         client_file = self._folder / "security" / "ipcontroller-client.json"
         engine_file = self._folder / "security" / "ipcontroller-engine.json"
         self._wait_for(lambda: client_file.exists() and engine_file.exists() and engine_file.read_text(), controller)
 
         # the engines; the key travels in their environment: no file of another node, no command line others can read
-        environment = launchers.build_environment(kind, self.size, profile)
         if kind != "horovodrun":  # it writes its environment into a command line: there engines read the folder's file
             environment["IPP_CONNECTION_INFO"] = engine_file.read_text()
         engine = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
@@ -195,16 +202,9 @@ class Group:
         self._wait_for(lambda: len(self._client.ids) >= self.size, launched)
         self._confirm(kind)
 
-    def _make_folder(self, on_network: bool) -> None:
-        """Make the folder of keys and logs, for this user alone; where several nodes need it, all must see it."""
-        parent = None
-        if on_network:
-            parent = ROOT / "scratch"
-            parent.mkdir(exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="engines-", dir=parent))
-
     def _spawn(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen:
         self._log = self._folder / f"log-{len(self._processes)}.txt"
+        self._program = command[0]
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = subprocess.Popen(
@@ -221,18 +221,24 @@ class Group:
         while not ready():
             log = failures.read_log(self._log, failures.SHOWN_LINES)
             if process.poll() is not None:
-                raise WorkerError(f"{process.args[0]} ended with code {process.returncode}:\n{log}")
-            if "queued and waiting for resources" in log and "has been allocated" not in log:
-                self._deadline = time.monotonic() + START_SECONDS  # srun waits for its own job: as long as it takes
-                failures.check_queued_job(re.search(r"job (\d+) queued", log)[1])
+                hint = failures.find_hint(log)
+                raise WorkerError(f"{self._program} ended with code {process.returncode}{hint}:\n{log}")
+            queued = re.search(r"job (\d+) queued and waiting for resources", log)
+            if queued and "has been allocated" not in log:
+                self._deadline = time.monotonic() + self._profile.start_seconds  # the queue takes as long as it takes
+                failures.check_queued_job(queued[1])
             if time.monotonic() > self._deadline:
                 found = len(self._client.ids) if self._client else 0
-                raise WorkerError(f"{found} of {self.size} workers after {START_SECONDS} s:\n{log}")
+                raise WorkerError(f"{found} of {self.size} workers {self._say_time_is_over()}:\n{log}")
             time.sleep(0.1)
+
+    def _say_time_is_over(self) -> str:
+        setting = self._profile.where_to_set("start_seconds")
+        return f"after {self._profile.start_seconds} s (to wait longer, set {setting})"
 
     def _confirm(self, kind: str) -> None:
         """Check that the engines are the ranks of one job, put them in rank order, bind them to cores and GPUs."""
-        messages = "MPI"
+        messages: str | None = "MPI"
         if kind == "horovodrun":
             messages = "Gloo"
         elif kind == "mpi" and self.size == 1:
@@ -249,7 +255,7 @@ class Group:
             )
         by_rank = sorted(zip(found, engines, strict=True), key=lambda pair: pair[0]["rank"])
         self._engines = [engine for _, engine in by_rank]
-        bind_cores = kind in ("mpi", "horovodrun") and self.size > 1  # Slurm binds by itself
+        bind_cores = kind in ("mpi", "horovodrun")  # Slurm binds by itself
         pins = pinning.assign_pins([worker for worker, _ in by_rank], bind_cores)
         bindings = []
         for engine, pin in zip(self._engines, pins, strict=True):
@@ -262,7 +268,7 @@ class Group:
         while not all(call.ready() for call in calls):
             if time.monotonic() > self._deadline:
                 log = failures.read_log(self._log, failures.SHOWN_LINES)
-                raise WorkerError(f"{self.size} workers came, but not as one job in {START_SECONDS} s:\n{log}")
+                raise WorkerError(f"{self.size} workers came, but are not one job {self._say_time_is_over()}:\n{log}")
             self._raise_first_failure(calls)
             time.sleep(0.05)
         self._raise_first_failure(calls)
@@ -274,7 +280,7 @@ class Group:
 
 def _build_controller(folder: Path, address: str) -> list[str]:
     """Return the command line of ipyparallel's controller, listening at an address alone."""
-    command = [sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={folder}", f"--ip={address}"]
+    command = [sys.executable, "-m", "bigearth.cluster.controller", f"--profile-dir={folder}", f"--ip={address}"]
     command += [f"--location={address}", "--IPController.use_threads=True", "--nodb", "--log-level=WARN"]
     # an engine is given up after a minute without a heartbeat
     command += ["--HeartMonitor.period=500", "--HeartMonitor.max_heartmonitor_misses=120"]

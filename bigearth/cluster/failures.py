@@ -10,6 +10,7 @@ from typing import Any
 from ipyparallel.error import RemoteError
 
 from bigearth.errors import InputError, Interrupted, Readable
+from bigearth.installation import check_python_path
 
 ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one
 SHOWN_LINES = 15  # of a launcher's log in a message
@@ -56,13 +57,16 @@ def raise_first_failure(calls: Sequence[Any], launcher: subprocess.Popen, log: P
         if isinstance(error, RemoteError) and error.ename != "EngineError":
             _raise_remote(rank, error, size)
     if failed or ended:
-        rank = find_dead_rank(read_log(log))
-        if rank is None and failed:
-            rank = str(failed[0][0])
-        if rank is None:
-            rank = "0" if size == 1 else "?"
+        dead = find_dead_rank(read_log(log)) or _guess_dead_rank(failed, size)
         shown = read_log(log, SHOWN_LINES)
-        raise WorkerError(f"rank {rank} of {size}: the process ended (launcher's code {launcher.poll()}):\n{shown}")
+        raise WorkerError(f"rank {dead} of {size}: the process ended (launcher's code {launcher.poll()}):\n{shown}")
+
+
+def _guess_dead_rank(failed: list[tuple[int, Exception]], size: int) -> str:
+    """Return the rank that ended where the launcher named none; "?" where nothing tells."""
+    if failed:
+        return str(failed[0][0])
+    return "0" if size == 1 else "?"
 
 
 def _wait_for_cause(calls: Sequence[Any], launcher: subprocess.Popen) -> list[tuple[int, Exception]]:
@@ -97,7 +101,29 @@ def _raise_remote(rank: int, error: RemoteError, size: int) -> None:
         if not frame.startswith("File <string>:1"):  # ipyparallel's own
             frames.append(frame)
     trace = "\n\n".join(frames)
-    raise WorkerError(f"rank {rank} of {size}: {error.ename}: {error.evalue}\n\n{trace}") from None
+    hint = find_hint(error.ename)
+    raise WorkerError(f"rank {rank} of {size}: {error.ename}: {error.evalue}{hint}\n\n{trace}") from None
+
+
+def find_hint(words: str) -> str:
+    """Return what may lie behind an error, in parentheses; empty where nothing is known.
+
+    Parameters
+    ----------
+    words : str
+        The error's name, or a log that holds it.
+    """
+    if "HorovodInternalError" in words:
+        return (
+            " (a worker kept the others waiting: where it was only slow, raise stall_seconds of the site's profile, "
+            "see slurm/README.md)"
+        )
+    if "ImportError" in words or "ModuleNotFoundError" in words:
+        try:
+            check_python_path()
+        except InputError as error:
+            return f" ({error})"
+    return ""
 
 
 def is_echo(error: Exception) -> bool:

@@ -5,13 +5,15 @@ import shutil
 import sys
 from pathlib import Path
 
+from bigearth import machine
 from bigearth.cluster.allocation import Allocation
+from bigearth.cluster.mpi_library import check_mpi
 from bigearth.cluster.profiles import Profile
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 
 
-def build_command(kind: str, workers: int, profile: Profile | None, allocation: Allocation | None) -> list[str]:
+def build_command(kind: str, workers: int, profile: Profile, allocation: Allocation) -> list[str]:
     """Return what the engines' own command line is prefixed with.
 
     Parameters
@@ -19,22 +21,21 @@ def build_command(kind: str, workers: int, profile: Profile | None, allocation: 
     kind : str
         "mpi", "srun", "slurm" or "horovodrun".
     workers : int
-    profile : Profile or None
-        Of the site, for "slurm".
-    allocation : Allocation or None
+    profile : Profile
+    allocation : Allocation
         That this process runs in.
 
     Raises
     ------
     InputError
-        The launcher's program is not here.
+        The launcher's program is not here, or is of another MPI than mpi4py's.
     """
     if kind == "mpi" and workers == 1:
         return []
     if kind == "slurm":
         command = profile.srun_command(workers)
     elif kind == "srun":
-        command = _build_srun(workers, allocation)
+        command = _build_srun(workers, profile, allocation)
     elif kind == "horovodrun":
         command = _build_horovodrun(workers)
     else:
@@ -45,16 +46,17 @@ def build_command(kind: str, workers: int, profile: Profile | None, allocation: 
         raise InputError(
             f"launcher {kind!r}: {command[0]} was not found; `python -m bigearth doctor` says what is here"
         )
+    if kind == "mpi":
+        check_mpi()
     return command
 
 
-def _build_srun(workers: int, allocation: Allocation) -> list[str]:
-    mpi = os.environ.get("SLURM_MPI_TYPE", "pmix")
-    command = ["srun", f"--mpi={mpi}", "--overlap", "--kill-on-bad-exit=1", "--ntasks", str(workers)]
+def _build_srun(workers: int, profile: Profile, allocation: Allocation) -> list[str]:
+    command = ["srun", f"--mpi={profile.mpi}", "--overlap", "--kill-on-bad-exit=1", "--ntasks", str(workers)]
     cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun itself does not read it
     if cores:
         command += ["--cpus-per-task", cores]
-    if workers < allocation.tasks:  # filled node by node, not scattered over all
+    if allocation.tasks is not None and workers < allocation.tasks:  # filled node by node, not scattered over all
         nodes = -(-workers * allocation.nodes // allocation.tasks)
         command += ["--nodes", str(nodes)]
     return command
@@ -66,7 +68,7 @@ def _build_horovodrun(workers: int) -> list[str]:
     return [script, "--gloo", "-np", str(workers), "-H", f"localhost:{workers}"]
 
 
-def build_environment(kind: str, workers: int, profile: Profile | None) -> dict[str, str]:
+def build_environment(kind: str, workers: int, profile: Profile) -> dict[str, str]:
     """Return the environment variables of the launcher and its workers."""
     environment = dict(os.environ)
     before = environment.get("PYTHONPATH")
@@ -74,11 +76,11 @@ def build_environment(kind: str, workers: int, profile: Profile | None) -> dict[
     environment["OMPI_MCA_mpi_yield_when_idle"] = "1"  # Horovod's polling thread would take a third of each core
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if kind in ("mpi", "horovodrun"):
-        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        threads = max(1, machine.count_cores() // workers)
         environment.setdefault("OMP_NUM_THREADS", str(threads))
     if os.getuid() == 0:
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
-    if profile:
+    if profile.name:
         environment |= profile.job_environment()
     return environment

@@ -2,12 +2,12 @@
 
 import ctypes
 import os
-import shutil
+import random
 import signal
 import socket
-import subprocess
 from typing import Any
 
+from bigearth import machine
 from bigearth.errors import InputError
 
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that this process gets when its parent ends
@@ -29,8 +29,13 @@ def describe_worker(messages: str | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        rank, size (number of ranks), node (host name), cores (numbers that this process may use), gpus (hardware ids),
-        visible (the same GPUs as CUDA_VISIBLE_DEVICES names them).
+        rank, size (number of ranks), node (host name), cores (numbers of those that this process may run on), usable
+        (how many of them at a time), gpus (hardware ids), visible (the same GPUs as CUDA_VISIBLE_DEVICES names them).
+
+    Raises
+    ------
+    InputError
+        CUDA_VISIBLE_DEVICES cannot be understood.
     """
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends a worker even inside an all-reduce
@@ -42,6 +47,7 @@ def describe_worker(messages: str | None) -> dict[str, Any]:
         "size": size,
         "node": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "cores": sorted(os.sched_getaffinity(0)),
+        "usable": machine.count_cores(),
         "gpus": gpus,
         "visible": visible,
     }
@@ -62,17 +68,12 @@ def _find_gpus() -> tuple[list[str], list[str]]:
 
     Where Slurm hides the other GPUs, every rank's own one is number 0: only the hardware's id tells them apart.
     """
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    known = []
-    if shutil.which(query[0]):
-        known = subprocess.run(query, capture_output=True, text=True).stdout.split()
-    everything = ",".join(str(number) for number in range(len(known)))
-    words = os.environ.get("CUDA_VISIBLE_DEVICES", everything).split(",")
-    visible = [word for word in words if word not in ("", "-1")]
+    known = machine.list_gpus()
+    visible = machine.list_visible_gpus(known)
     gpus = []
     for word in visible:
         is_number_of_known = word.isdigit() and int(word) < len(known)
-        gpus.append(known[int(word)] if is_number_of_known else word)
+        gpus.append(known[int(word)].uuid if is_number_of_known else word)
     return visible, gpus
 
 
@@ -105,16 +106,29 @@ def assign_pins(workers: list[dict[str, Any]], bind_cores: bool) -> list[dict[st
         Some workers see a GPU and others none, or workers would share a GPU.
     """
     _check_same_kind(workers)
+    cores_of_node: dict[str, list[int]] = {}
+    if bind_cores:
+        for worker in workers:
+            cores_of_node.setdefault(worker["node"], _choose_cores(worker))
     pins = []
     for worker in workers:
         on_node = [other for other in workers if other["node"] == worker["node"]]
         place = on_node.index(worker)
-        share = len(worker["cores"]) // len(on_node)
-        cores = None
-        if bind_cores and share:
-            cores = worker["cores"][place * share : (place + 1) * share]
-        pins.append({"cores": cores, "gpu": _assign_gpu(worker, on_node, place)})
+        cores = cores_of_node.get(worker["node"], [])
+        share = len(cores) // len(on_node)
+        own = cores[place * share : (place + 1) * share]
+        pins.append({"cores": own or None, "gpu": _assign_gpu(worker, on_node, place)})
     return pins
+
+
+def _choose_cores(worker: dict[str, Any]) -> list[int]:
+    """Return the cores of a worker's node that its group binds to: as many as may be used at a time.
+
+    Where a quota allows fewer than there are, they begin anywhere: other containers of the machine choose, too.
+    """
+    cores = worker["cores"]
+    first = random.randint(0, len(cores) - worker["usable"])
+    return cores[first : first + worker["usable"]]
 
 
 def _check_same_kind(workers: list[dict[str, Any]]) -> None:

@@ -1,21 +1,41 @@
 """Site profiles: what a Slurm cluster calls its partition, GPUs, modules and network (``slurm/sites/<site>.yaml``)."""
 
-from dataclasses import dataclass, field, fields
+import os
+import re
+import shlex
+import typing
+from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 from bigearth.errors import InputError
 from bigearth.files import ROOT
+from bigearth.outside import read_yaml
+from bigearth.parameters import convert, suggest
 
 FOLDER = ROOT / "slurm" / "sites"
+LAUNCHERS_OF_RUNS = ("srun", "mpi", "horovodrun")
+# of the settings that are numbers; stall_seconds 0: Horovod waits for ever
+SMALLEST = {
+    "tasks_per_node": 1,
+    "cpus_per_task": 1,
+    "gpus_per_task": 0,
+    "warning": 1,
+    "start_seconds": 1,
+    "stall_seconds": 0,
+}
+ONE_WORD = ("partition", "account", "mpi", "interface")
+# minutes, minutes:seconds, hours:minutes:seconds, and days in front of hours, as sbatch reads them
+TIME = re.compile(r"\d+|\d+:\d\d(:\d\d)?|\d+-\d+(:\d\d){0,2}", re.ASCII)
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+STALL_VARIABLE = "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"
+STALL_WARNING_VARIABLE = "HOROVOD_STALL_CHECK_TIME_SECONDS"
 
 
 @dataclass(frozen=True)
 class Profile:
     """Settings of a site; a setting that its file leaves out has the default given here."""
 
-    name: str
+    name: str = ""  # none: what is known without a profile
     partition: str | None = None
     account: str | None = None
     tasks_per_node: int = 1  # of a job that a notebook starts (launcher "slurm:<site>"); a study's runs say their own
@@ -27,8 +47,10 @@ class Profile:
     launcher: str = "srun"  # what starts the workers of a study's runs
     interface: str | None = None  # network between nodes: engines' controller, NCCL's and Gloo's sockets
     warning: int = 120  # s before the time limit at which a training is told to stop
+    start_seconds: int = 110  # that workers may take to start: about 7 s; on many nodes, with cold disks, a minute
+    stall_seconds: int = 50  # that a worker may keep the others waiting before Horovod gives up
     options: list[str] = field(default_factory=list)  # more options of sbatch
-    environment: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     setup: str = ""  # shell lines: modules, conda
 
     def job_options(self, resources: dict[str, Any]) -> list[str]:
@@ -52,7 +74,7 @@ class Profile:
         if cores:
             options.append(f"--cpus-per-task={cores}")
         if gpus:
-            options.append(self.gpus.format(tasks * gpus))
+            options.append(self.gpus.replace("{}", str(tasks * gpus)))
         if "memory" in resources:
             options.append(f"--mem={resources['memory']}")
         options.append(f"--time={resources.get('time', self.time)}")
@@ -64,9 +86,9 @@ class Profile:
         if self.interface:
             variables["NCCL_SOCKET_IFNAME"] = self.interface
             variables["HOROVOD_GLOO_IFACE"] = self.interface
-        for name, value in self.environment.items():
-            variables[name] = str(value)
-        return variables
+        variables[STALL_VARIABLE] = str(self.stall_seconds)
+        variables[STALL_WARNING_VARIABLE] = str(max(1, self.stall_seconds * 2 // 5))
+        return variables | self.environment
 
     def srun_command(self, workers: int) -> list[str]:
         """Return the srun command that runs what follows it on ``workers`` ranks of a Slurm job of its own.
@@ -82,6 +104,18 @@ class Profile:
         command.append(f"--ntasks={workers}")
         return command + self.job_options(resources)
 
+    def where_to_set(self, setting: str) -> str:
+        """Say for a message where a setting is changed."""
+        if self.name:
+            return f"{setting} in slurm/sites/{self.name}.yaml"
+        return f'{setting} of a site\'s profile, named after the launcher as in "mpi:SITE" (slurm/README.md)'
+
+
+def read_session() -> Profile:
+    """Return the profile of a session that names no site: defaults, and what a job's script has exported."""
+    mpi = os.environ.get("SLURM_MPI_TYPE") or Profile.mpi
+    return Profile(mpi=mpi, interface=os.environ.get("NCCL_SOCKET_IFNAME") or None)
+
 
 def load(site: str) -> Profile:
     """Load and check the profile of a site.
@@ -94,7 +128,7 @@ def load(site: str) -> Profile:
     Raises
     ------
     InputError
-        There is no such site, or its file has an unknown key.
+        There is no such site, or a line of its file cannot be meant.
     """
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     if site not in known:
@@ -102,12 +136,74 @@ def load(site: str) -> Profile:
             f"site {site!r} is unknown; slurm/sites has {', '.join(known)}; slurm/README.md says how to add one"
         )
     where = f"slurm/sites/{site}.yaml"
-    try:
-        settings = yaml.safe_load((FOLDER / f"{site}.yaml").read_text()) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    keys = [setting.name for setting in fields(Profile) if setting.name != "name"]
-    unknown = set(settings) - set(keys)
-    if unknown:
-        raise InputError(f"{where}: unknown key {min(unknown)!r}; known: {', '.join(keys)}")
-    return Profile(site, **settings)
+    settings = read_yaml(FOLDER / f"{site}.yaml", "site profile")
+    if settings is None:
+        settings = {}
+    if not isinstance(settings, dict):
+        raise InputError(f"{where} must hold lines such as 'partition: main'; see slurm/sites/generic.yaml")
+    types = typing.get_type_hints(Profile)
+    del types["name"]
+    converted = {}
+    for name, value in settings.items():
+        if name not in types:
+            raise InputError(f"{where}: unknown key {name!r}; {suggest(name, types)}")
+        if value is None:  # a line that is left empty
+            continue
+        converted[name] = _convert_setting(f"{where}: {name}", name, value, types[name])
+    return Profile(site, **converted)
+
+
+def _convert_setting(where: str, name: str, value: Any, annotation: Any) -> Any:
+    """Convert a setting to its type and check its range; InputError where it cannot be meant."""
+    if name == "setup":
+        return _check_setup(where, value)
+    if name == "environment":
+        return _convert_environment(where, value)
+    if name == "options":
+        return _convert_options(where, value)
+    value = convert(where, value, annotation)
+    if name in SMALLEST and value is not None and value < SMALLEST[name]:
+        raise InputError(f"{where} is {value}: give at least {SMALLEST[name]}")
+    if name in ONE_WORD and value is not None and not re.fullmatch(r"[^\s'\"]+", value):
+        raise InputError(f"{where} is {value!r}: give one word, without blanks or quotes")
+    if name == "time" and not TIME.fullmatch(value):
+        raise InputError(f'{where} is {value!r}: write hours:minutes:seconds, as "10:00:00"')
+    if name == "launcher" and value not in LAUNCHERS_OF_RUNS:
+        raise InputError(f"{where} is {value!r}: choose one of {', '.join(LAUNCHERS_OF_RUNS)}")
+    if name == "gpus" and not re.fullmatch(r"--[^\s{}]*(\{\}[^\s{}]*)?", value):
+        raise InputError(f'{where} is {value!r}: write an option of sbatch, as "--gres=gpu:{{}}"')
+    return value
+
+
+def _check_setup(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{where} is {value!r}: write shell lines as one text, below 'setup: |'")
+    return value
+
+
+def _convert_environment(where: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is {value!r}: write a line 'NAME: value' for each variable")
+    variables = {}
+    for name, content in value.items():
+        if not VARIABLE_NAME.fullmatch(str(name)):
+            raise InputError(f"{where}: {name!r} cannot be the name of a variable: use letters, digits and _")
+        # true, no and an empty line are not what a shell would write
+        if isinstance(content, bool) or not isinstance(content, str | int | float):
+            raise InputError(f"{where}: {name} is {content!r}: write its value as text, in quotes")
+        variables[name] = convert(f"{where}: {name}", content, str)
+    return variables
+
+
+def _convert_options(where: str, value: Any) -> list[str]:
+    """Options of sbatch: a list, or a text as on a command line."""
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise InputError(f"{where} is {value!r} ({error}): write a list, as [--qos=debug]") from None
+    options = convert(where, value, list[str])
+    for option in options:
+        if not option.startswith("-"):
+            raise InputError(f"{where} holds {option!r}: write each option as one word, as --qos=debug")
+    return options

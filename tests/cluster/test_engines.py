@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bigearth import files
-from bigearth.cluster import engines, failures, launchers, network
+from bigearth.cluster import engines, failures, launchers, network, profiles
 from bigearth.errors import InputError
 
 # ---- what the workers do; they import this module, as every function that they run ----
@@ -129,16 +129,17 @@ def test_interrupting_the_notebook_stops_the_workers():
 
 
 def test_killing_the_notebook_leaves_no_worker():
-    code = (
-        "import time\nfrom bigearth.cluster.engines import start\ng = start(2)\nprint('up', flush=True)\ntime.sleep(99)"
-    )
+    code = "import time\nfrom bigearth.cluster import engines\n"
+    code += "group = engines.start(2)\nprint(group._folder, flush=True)\ntime.sleep(99)"
     notebook = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert notebook.stdout.readline() == "up\n"
+    folder = Path(notebook.stdout.readline().strip())
+    assert (folder / "security").is_dir()
     children = psutil.Process(notebook.pid).children(recursive=True)
     assert len(children) >= 4
     notebook.kill()
     notebook.wait()
     _until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    assert not folder.exists()  # it held a key
 
 
 def test_workers_that_are_no_group_are_refused(monkeypatch):
@@ -154,18 +155,17 @@ def test_a_launcher_that_fails_is_told_with_its_words(monkeypatch):
         engines.start(2, "mpi")
 
 
-def test_too_few_workers_are_told_in_time(monkeypatch):
+def test_too_few_workers_are_told_in_time(monkeypatch, tmp_path):
     monkeypatch.setattr(launchers, "build_command", lambda *_: ["sh", "-c", "sleep 99"])
-    monkeypatch.setattr(engines, "START_SECONDS", 5)
-    with pytest.raises(failures.WorkerError, match="0 of 2 workers after 5 s"):
-        engines.start(2, "mpi")
+    monkeypatch.setattr(profiles, "FOLDER", tmp_path)
+    (tmp_path / "busy.yaml").write_text("start_seconds: 5")
+    with pytest.raises(failures.WorkerError, match=r"0 of 2 workers after 5 s .*start_seconds in .*busy\.yaml"):
+        engines.start(2, "mpi:busy")
 
 
-def test_a_shell_outside_the_allocation_listens_for_its_nodes(monkeypatch):
+def test_a_shell_outside_the_allocation_listens_for_its_nodes(allocation, monkeypatch):
     """salloc on a login node: the workers are on another machine, so 127.0.0.1 would not do."""
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
-    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "1")
-    monkeypatch.delenv("SLURMD_NODENAME", raising=False)
+    allocation(SLURM_JOB_NUM_NODES=1, SLURM_NTASKS=1)
     monkeypatch.setattr(launchers, "build_command", lambda *_: [])
     monkeypatch.setattr(network, "find_address", lambda _: "192.0.2.7")
     monkeypatch.setattr(engines.Group, "_spawn", lambda self, command, _: pytest.fail(str(command)))

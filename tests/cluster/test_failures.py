@@ -53,8 +53,16 @@ def test_the_worker_that_noticed_is_not_blamed(monkeypatch, tmp_path):
     with pytest.raises(failures.WorkerError, match="^rank 37 of 40: the process ended"):
         failures.raise_first_failure([Call(), Call()], Launcher(), log, size=40)
     monkeypatch.setattr(failures, "ECHO_SECONDS", 0)
-    with pytest.raises(failures.WorkerError, match="^rank 0 of 40: HorovodInternalError"):
+    with pytest.raises(failures.WorkerError, match="^rank 0 of 40: HorovodInternalError: .*raise stall_seconds"):
         failures.raise_first_failure([Call(), Call()], Launcher(), log, size=40)
+
+
+def test_an_import_of_another_installation_is_named(tmp_path, monkeypatch):
+    assert failures.find_hint("ImportError") == ""
+    (tmp_path / "h5py").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert failures.find_hint("ImportError").startswith(f" (PYTHONPATH puts {tmp_path}/h5py before")
+    assert failures.find_hint("ValueError") == ""
 
 
 def test_a_job_that_never_starts_is_refused(monkeypatch):

@@ -6,8 +6,15 @@ from bigearth.cluster import pinning
 from bigearth.errors import InputError
 
 
-def worker(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None):
-    return {"rank": rank, "node": node, "gpus": list(gpus), "visible": list(visible or gpus), "cores": list(cores)}
+def worker(rank, node="a", gpus=(), cores=(0, 1, 2, 3), visible=None, usable=None):
+    return {
+        "rank": rank,
+        "node": node,
+        "gpus": list(gpus),
+        "visible": list(visible or gpus),
+        "cores": list(cores),
+        "usable": usable or len(cores),
+    }
 
 
 def test_each_worker_gets_its_share_of_its_node():
@@ -31,3 +38,20 @@ def test_a_worker_without_gpu_beside_others_with_one_is_refused():
 def test_sharing_a_gpu_is_refused():
     with pytest.raises(InputError, match="2 workers share 1 GPU.? on a"):
         pinning.assign_pins([worker(0, gpus=["0"]), worker(1, gpus=["0"])], bind_cores=False)
+
+
+def test_workers_within_a_quota_are_bound_to_no_more_cores():
+    team = [worker(rank, cores=range(64), usable=2) for rank in range(2)]
+    first, second = (pin["cores"] for pin in pinning.assign_pins(team, bind_cores=True))
+    assert len(first) == len(second) == 1 and first != second
+    alone = pinning.assign_pins([worker(0, cores=range(64), usable=3)], bind_cores=True)
+    assert len(alone[0]["cores"]) == 3
+
+
+def test_a_job_without_gpus_has_none(monkeypatch):
+    """Slurm's word for it is no GPU's name: the workers keep to their cores."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
+    monkeypatch.setattr(pinning, "die_with_parent", lambda sign: None)
+    monkeypatch.setattr(pinning.signal, "signal", lambda *_: None)
+    found = pinning.describe_worker(None)
+    assert found["visible"] == found["gpus"] == [] and (found["rank"], found["size"]) == (0, 1)

@@ -38,3 +38,90 @@ def test_settings_become_options_and_variables(write_profile):
     assert "--cpus-per-task=12" not in profile.job_options({"tasks_per_node": 4})  # of a task with a GPU
     variables = {"NCCL_SOCKET_IFNAME": "ib0", "HOROVOD_GLOO_IFACE": "ib0", "SLURM_MPI_TYPE": "pmix", "A": "1"}
     assert variables.items() <= profile.job_environment().items()
+
+
+# ---- values that cannot be meant, and those that can ----
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time: 10 hours", "time is '10 hours': write hours:minutes:seconds"),
+        ("time: 1:2", "time is '1:2'"),
+        ("time: [1]", "time is "),
+        ("workers: two", "unknown key 'workers'"),
+        ("tasks_per_node: two", "tasks_per_node is 'two': give a whole number"),
+        ("tasks_per_node: 0", "tasks_per_node is 0: give at least 1"),
+        ("tasks_per_node: 2.5", "tasks_per_node is 2.5"),
+        ("gpus_per_task: yes", "gpus_per_task is "),
+        ("cpus_per_task: -1", "cpus_per_task is -1"),
+        ("start_seconds: never", "start_seconds is 'never'"),
+        ("stall_seconds: -1", "stall_seconds is -1: give at least 0"),
+        ("partition: no", "partition is "),
+        ("partition: two words", "partition is 'two words': give one word"),
+        ("launcher: slurm", "launcher is 'slurm': choose one of srun, mpi, horovodrun"),
+        ("gpus: 4", "gpus is '4': write an option of sbatch"),
+        ("gpus: '--gres=gpu:{n}'", "gpus is "),
+        ("options: {qos: debug}", "options is "),
+        ("options: [qos=debug]", "options holds 'qos=debug': write each option as one word, as --qos=debug"),
+        ("options: --qos debug", "options holds 'debug'"),
+        ('options: "--comment=\'a"', "options is .*No closing quotation"),
+        ("setup: [module load A, module load B]", "setup is .*one text"),
+        ("environment: [A=1]", "environment is .*a line 'NAME: value'"),
+        ("environment: {'A; rm -rf $HOME': 1}", "environment: 'A; rm -rf .* cannot be the name of a variable"),
+        ("environment: {1A: 1}", "environment: '1A' cannot be"),
+        ("environment: {A: yes}", "environment: A is True: write its value as text, in quotes"),
+        ("environment: {A: [1]}", "environment: A is "),
+        ("environment: {A: }", "environment: A is None"),
+        ("partition", "must hold lines such as"),
+        ("[partition]", "must hold lines such as"),
+        ("partition: [", "not valid YAML"),
+        ("partition: a\npartition: b", "stands twice"),
+        ("1: 2", "unknown key 1"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_one_line(write_profile, text, message):
+    write_profile(text)
+    with pytest.raises(InputError, match=message) as caught:
+        profiles.load("new")
+    assert "new.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "value"),
+    [
+        ("time: 10:00:00", "time", "10:00:00"),  # without quotes YAML 1.1 makes 36,000 of it
+        ("time: 01:00:00", "time", "01:00:00"),
+        ("time: 1-12", "time", "1-12"),
+        ("time: 90", "time", "90"),  # minutes, as sbatch reads it
+        ("options: --qos=debug", "options", ["--qos=debug"]),
+        ("options: --qos=debug --exclusive", "options", ["--qos=debug", "--exclusive"]),
+        ("options: [--qos=debug]", "options", ["--qos=debug"]),
+        ("options:", "options", []),
+        ("setup:", "setup", ""),
+        ("setup: 'export PATH=$HOME/bin:$PATH'", "setup", "export PATH=$HOME/bin:$PATH"),
+        ("environment:", "environment", {}),
+        ("environment: {A: 1, B: '0', C: x y}", "environment", {"A": "1", "B": "0", "C": "x y"}),
+        ("partition: 4", "partition", "4"),
+        ("tasks_per_node: '4'", "tasks_per_node", 4),
+        ("", "mpi", "pmix"),
+        ("start_seconds: 600", "start_seconds", 600),
+    ],
+)
+def test_values_are_what_a_person_means(write_profile, text, setting, value):
+    write_profile(text)
+    assert getattr(profiles.load("new"), setting) == value
+
+
+def test_patience_reaches_horovod(write_profile):
+    write_profile("stall_seconds: 300")
+    variables = profiles.load("new").job_environment()
+    assert variables["HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"] == "300"
+    assert variables["HOROVOD_STALL_CHECK_TIME_SECONDS"] == "120"
+
+
+def test_a_session_without_a_site_has_what_its_job_exported(monkeypatch):
+    monkeypatch.setenv("SLURM_MPI_TYPE", "pspmix")
+    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "ib0")
+    profile = profiles.read_session()
+    assert (profile.name, profile.mpi, profile.interface) == ("", "pspmix", "ib0")
