@@ -52,6 +52,15 @@ class Parameter:
     default: Any
 
 
+@dataclass(frozen=True)
+class _Assignment:
+    """A line of a parameters cell; ``annotation`` is its text, without quotes."""
+
+    name: str
+    annotation: str | None
+    default: Any
+
+
 class _Mismatch(ValueError):
     """A value is not of the type; the message says why, where the type's description does not."""
 
@@ -159,13 +168,12 @@ def of_notebook() -> dict[str, Any]:
     declared: dict[str, Any] = {}
     assigned: list[str] = []
     for source in cells:
-        statements = _parse_assignments(source)
-        if any(isinstance(statement, ast.AnnAssign) for statement in statements):
-            parameters = _collect_parameters(statements)
-            declared = {name: found.type for name, found in parameters.items() if found.type is not Any}
-            assigned = list(parameters)
+        assignments = _parse_assignments(source)
+        if any(assignment.annotation for assignment in assignments):
+            declared = {each.name: read_type(each.annotation) for each in assignments if each.annotation}
+            assigned = [assignment.name for assignment in assignments]
         elif source.startswith(INJECTED):
-            assigned += _collect_parameters(statements)
+            assigned += [assignment.name for assignment in assignments]
     if not declared:
         raise InputError("no parameters cell was run in this notebook: choose Run All")
     for name in assigned:
@@ -203,13 +211,17 @@ def read_declared(path: str | Path) -> dict[str, Parameter]:
         raise InputError(f"{path}: not a notebook that can be run: {reason}") from None
     if not tagged:
         return {}
-    statements = _parse_assignments(tagged[0])
-    if tagged[0].strip() and not statements:
+    assignments = _parse_assignments(tagged[0])
+    if tagged[0].strip() and not assignments:
         raise InputError(f"{path}: the parameters cell must hold lines such as 'epochs: int = 24  # passes'")
-    try:
-        return _collect_parameters(statements)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    declared = {}
+    for assignment in assignments:
+        try:
+            annotation = read_type(assignment.annotation) if assignment.annotation else Any
+        except InputError as error:
+            raise InputError(f"{path}: {assignment.name}: {error}") from None
+        declared[assignment.name] = Parameter(annotation, assignment.default)
+    return declared
 
 
 def read_type(text: str) -> Any:
@@ -239,41 +251,37 @@ def describe_type(annotation: Any) -> str:
     return DESCRIPTIONS.get(annotation, "a list such as [1, 2]")
 
 
-def _parse_assignments(source: str) -> list[ast.stmt]:
-    """Statements of a cell that holds nothing but assignments to names; empty for any other cell."""
+def _parse_assignments(source: str) -> list[_Assignment]:
+    """The assignments of a cell that holds nothing but assignments to names; none for any other cell."""
     try:
         statements = ast.parse(source).body
     except (SyntaxError, ValueError):
         return []
+    found = []
     for statement in statements:
+        annotation = None
+        target: ast.expr
         if isinstance(statement, ast.AnnAssign):
-            is_simple = isinstance(statement.target, ast.Name) and statement.value is not None
-        elif isinstance(statement, ast.Assign):
-            is_simple = len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)
+            target, value = statement.target, statement.value
+            annotation = ast.unparse(statement.annotation)
+            if isinstance(statement.annotation, ast.Constant):  # in quotes
+                annotation = str(statement.annotation.value)
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], statement.value
         else:
-            is_simple = False
-        if not is_simple:
             return []
-    return statements
-
-
-def _collect_parameters(statements: list[ast.stmt]) -> dict[str, Parameter]:
-    """Parameters of assignments; an assignment without annotation has the type `Any`."""
-    found = {}
-    for statement in statements:
-        annotation: Any = Any
-        if isinstance(statement, ast.AnnAssign):
-            target = statement.target
-            text = statement.annotation
-            annotation = read_type(text.value if isinstance(text, ast.Constant) else ast.unparse(text))
-        else:
-            target = statement.targets[0]
-        try:
-            default = ast.literal_eval(statement.value)
-        except ValueError:
-            default = ast.unparse(statement.value)
-        found[target.id] = Parameter(annotation, default)
+        if not isinstance(target, ast.Name) or value is None:
+            return []
+        found.append(_Assignment(target.id, annotation, _read_literal(value)))
     return found
+
+
+def _read_literal(node: ast.expr) -> Any:
+    """The value of a literal; the source of anything else."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
 
 
 def _build_type(node: ast.expr) -> Any:
@@ -290,7 +298,8 @@ def _build_type(node: ast.expr) -> Any:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _build_type(node.left) | _build_type(node.right)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "list":
-        return list[_build_type(node.slice)]
+        item: Any = _build_type(node.slice)
+        return list[item]
     raise TypeError
 
 

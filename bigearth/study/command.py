@@ -1,16 +1,15 @@
 """The command ``python -m bigearth study``."""
 
 import argparse
-from dataclasses import replace
 
 from bigearth.cluster import profiles
 from bigearth.errors import InputError
 from bigearth.study import execute, submit
-from bigearth.study.definition import load
+from bigearth.study.definition import check_run_names, load
 
 
-def add_arguments(parser):
-    """Options of ``python -m bigearth study``."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``python -m bigearth study``."""
     parser.add_argument("study", help="YAML of the study, such as papermill_runs/mini.yaml")
     parser.add_argument("--run", action="append", metavar="NAME", help="only this run (may be given again)")
     parser.add_argument("--force", action="store_true", help="run also what is finished and unchanged")
@@ -24,19 +23,17 @@ def add_arguments(parser):
     parser.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
 
 
-def main(options):
+def main(options: argparse.Namespace) -> int:
     """Execute or submit a study; the command's exit status: 0, 1 where a run failed, 75 where one can be continued."""
     study = load(options.study)
-    known = [run.name for run in study.runs]
-    for name in options.run or ():
-        if name not in known:
-            raise InputError(f"--run {name}: {study.path.name} has {', '.join(known)}")
+    check_run_names(options.run or (), study)
     if options.watch and not options.slurm:
         raise InputError("--watch follows Slurm jobs: give --slurm SITE too")
-    if options.slurm or options.job:
-        site = profiles.load(options.slurm or options.job)
-        study = replace(study, runs=tuple(submit.placed(run, site) for run in study.runs))
+    site_name = options.slurm or options.job
+    if site_name:
+        site = profiles.load(site_name)
+        study = submit.place_runs(study, site)
     chosen = [run for run in study.runs if not options.run or run.name in options.run]
     if options.slurm:
         return submit.submit(study, chosen, site, options.force, options.dry_run, options.watch)
-    return execute.run_all(study, chosen, options.force, options.dry_run, in_job=bool(options.job))
+    return execute.run_all(chosen, options.force, options.dry_run, in_job=bool(options.job))

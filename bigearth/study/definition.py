@@ -1,31 +1,70 @@
 """A study: a YAML that says which notebook runs with which parameters, on which resources, after which run."""
 
-import difflib
 import re
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-
-import papermill
-import yaml
+from typing import Any
 
 from bigearth.errors import InputError
 from bigearth.files import ROOT, resolve
+from bigearth.outside import read_yaml
+from bigearth.parameters import Parameter, convert, read_declared, suggest
 from bigearth.study.run import Run, Study
 
-STUDY_KEYS = {"study": str, "defaults": dict, "runs": list}
-RUN_KEYS = {"notebook": str, "name": str, "parameters": dict, "resources": dict, "repeats": int, "after": list}
-RESOURCES = {
-    "nodes": int,
-    "tasks_per_node": int,
-    "gpus_per_task": int,
-    "cpus_per_task": int,
-    "memory": str,
-    "time": str,
+STUDY_KEYS = {"study": "str", "defaults": "dict", "runs": "list"}
+RUN_KEYS = {
+    "notebook": "str",
+    "name": "str",
+    "parameters": "dict",
+    "resources": "dict",
+    "repeats": "int",
+    "after": "list[str]",
 }
+RESOURCES = {
+    "nodes": "list[int]",
+    "tasks_per_node": "int",
+    "gpus_per_task": "int",
+    "cpus_per_task": "int",
+    "memory": "str",
+    "time": "str",
+}
+TIME = re.compile(r"(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d", re.ASCII)
+MEMORY = re.compile(r"[1-9]\d*[KMGTkmgt]", re.ASCII)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it becomes a file name and a job name
+RUNS_LIMIT = 1000  # runs that one entry may become
 
 
-def load(path):
+@dataclass(frozen=True)
+class Entry:
+    """An entry of ``runs``: one run, or one for each number of nodes and each repeat."""
+
+    where: str  # for messages
+    name: str
+    is_named: bool
+    notebook: Path
+    declared: dict[str, Parameter]
+    parameters: dict[str, Any]
+    resources: dict[str, Any]
+    nodes: list[int]
+    names_nodes: bool  # whether several numbers of nodes were asked for
+    repeats: int
+    after: list[str]
+
+    def variants(self) -> Iterator[tuple[str, int, int]]:
+        """Name, number of nodes and repeat of each run."""
+        for nodes in self.nodes:
+            for repeat in range(1, self.repeats + 1):
+                name = self.name
+                if self.names_nodes:
+                    name += f"-n{nodes}"
+                if self.repeats > 1:
+                    name += f"-s{repeat}"
+                yield name, nodes, repeat
+
+
+def load(path: str | Path) -> Study:
     """Read and check a study.
 
     Parameters
@@ -40,155 +79,250 @@ def load(path):
     Raises
     ------
     InputError
-        Anything that could not run: an unknown key, a missing notebook, an undeclared parameter, a cycle.
+        Anything that could not run: an unknown name, a value of another type, a missing notebook, a cycle.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    _check(content, STUDY_KEYS, f"{path}", required=("study", "runs"))
-    name = _name(content["study"], f"{path}: study")
-    defaults = {"results": f"results/{name}", "workdir": f"scratch/{name}"} | (content.get("defaults") or {})
+    content = _check_keys(read_yaml(path, "study"), STUDY_KEYS, f"{path}", required=("study", "runs"))
+    name = _check_name(content["study"], f"{path}: study")
+    defaults = {"results": f"scratch/results/{name}", "workdir": f"scratch/{name}"} | content.get("defaults", {})
     for key in ("results", "workdir"):
-        if not isinstance(defaults[key], str):
+        if not isinstance(defaults[key], str) or not defaults[key].strip():
             raise InputError(f"{path}: defaults: {key} is {defaults[key]!r}; give a folder or leave the line out")
-    groups, notebooks = {}, {}
-    for position, entry in enumerate(content["runs"], 1):
-        _check(entry, RUN_KEYS, f"{path}: run {position}", required=("notebook",))
-        file = _notebook(entry["notebook"], path)
-        base = _name(entry.get("name", file.stem), f"{path}: run {position}: name")
-        if base in groups:
-            raise InputError(f"{path}: two runs are named {base!r}; give each a name of its own")
-        if file not in notebooks:
-            notebooks[file] = _declared(file)
-        groups[base] = _expand(entry, base, file, notebooks[file], defaults, f"{path}: run {base}")
-    for key in content.get("defaults") or {}:
-        if key not in ("results", "workdir") and not any(key in found for found in notebooks.values()):
-            raise InputError(f"{path}: defaults: no notebook of the study declares {key!r}")
-    members = {base: tuple(run.name for run in runs) for base, runs in groups.items()}
-    runs = [_linked(run, members, path) for group in groups.values() for run in group]
-    for what in ("name", "stem"):
-        seen = [getattr(run, what) for run in runs]
-        if doubled := {value for value in seen if seen.count(value) > 1}:
-            raise InputError(f"{path}: two runs have the {what} {min(doubled)!r}; rename one")
-    return Study(name, path.resolve(), tuple(_ordered(runs, path)))
+    entries = _read_entries(content["runs"], path)
+    _check_defaults(content.get("defaults", {}), entries.values(), path)
+    members = {entry.name: [name for name, _, _ in entry.variants()] for entry in entries.values()}
+    runs: dict[str, Run] = {}
+    for entry in _order_entries(entries, path):
+        parents = tuple(runs[single] for group in entry.after for single in members[group])
+        for run in _expand_entry(entry, parents, members, defaults, name, path.resolve()):
+            if run.name in runs:
+                raise InputError(f"{path}: two runs have the name {run.name!r}; rename one")
+            runs[run.name] = run
+    _check_stems(runs.values(), path)
+    return Study(name, path.resolve(), tuple(runs.values()))
 
 
-def _check(content, keys, where, required=()):
+def check_run_names(names: Iterable[str], study: Study) -> None:
+    """Raise InputError where a name given by ``--run`` is none of the study's runs."""
+    known = [run.name for run in study.runs]
+    for name in names:
+        if name not in known:
+            raise InputError(f"--run {name}: {study.path.name} has no such run; {suggest(name, known)}")
+
+
+# ---- one entry of the file ----
+
+
+def _read_entries(content: list, path: Path) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    notebooks: dict[Path, dict[str, Parameter]] = {}
+    for position, item in enumerate(content, 1):
+        entry = _read_entry(item, f"{path}: run {position}", path, notebooks)
+        if entry.name in entries:
+            raise InputError(f"{path}: two runs are named {entry.name!r}; give each a name of its own")
+        entries[entry.name] = entry
+    return entries
+
+
+def _read_entry(item: Any, where: str, path: Path, notebooks: dict[Path, dict[str, Parameter]]) -> Entry:
+    """Check one entry; ``notebooks`` remembers the parameters of those that were read before."""
+    item = _check_keys(item, RUN_KEYS, where, required=("notebook",))
+    notebook = _find_notebook(item["notebook"], path)
+    name = _check_name(item.get("name", notebook.stem), f"{where}: name")
+    where = f"{path}: run {name}"
+    if notebook not in notebooks:
+        notebooks[notebook] = read_declared(notebook)
+    declared = notebooks[notebook]
+    given = item.get("parameters", {})
+    for key in given:
+        if key not in declared:
+            raise InputError(
+                f"{where}: parameter {key!r} is not declared in the parameters cell of {notebook.name};"
+                f" {suggest(key, declared)}"
+            )
+    if "name" in item and "run" in given:
+        raise InputError(f"{where}: the parameter run is the run's name; leave it out")
+    asked = item.get("resources", {})
+    resources = _check_resources(asked, f"{where}: resources")
+    entry = Entry(
+        where=where,
+        name=name,
+        is_named="name" in item,
+        notebook=notebook,
+        declared=declared,
+        parameters=_convert_parameters(given, declared, where),
+        nodes=resources.pop("nodes", [1]),
+        names_nodes=isinstance(asked.get("nodes"), list),
+        resources=resources,
+        repeats=item.get("repeats", 1),
+        after=item.get("after", []),
+    )
+    _check_repeats(entry)
+    return entry
+
+
+def _convert_parameters(given: dict[str, Any], declared: dict[str, Parameter], where: str) -> dict[str, Any]:
+    """Values of parameters, each converted to its declared type."""
+    return {name: convert(f"{where}: {name}", value, declared[name].type) for name, value in given.items()}
+
+
+def _check_keys(content: Any, keys: dict[str, str], where: str, required: Collection[str] = ()) -> dict[str, Any]:
+    """Convert the values of a mapping with known keys; a mapping or list without a value is left out."""
     if not isinstance(content, dict):
         raise InputError(f"{where}: must be a mapping with {', '.join(keys)}")
+    checked = {}
     for key, value in content.items():
         if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, 1)
-            known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(keys)}"
-            raise InputError(f"{where}: unknown key {key!r}; {known}")
-        if value is None and keys[key] in (int, str):
+            raise InputError(f"{where}: unknown key {key!r}; {suggest(key, keys)}")
+        if value is None and keys[key] in ("int", "str"):
             raise InputError(f"{where}: {key} has no value; give it one or leave the line out")
-        if value is not None and (not isinstance(value, keys[key]) or isinstance(value, bool)):
-            hint = '; write it in quotes, as "10:00:00"' if key == "time" else ""
-            raise InputError(f"{where}: {key} is {value!r}, not of type {keys[key].__name__}{hint}")
+        if value is not None:
+            checked[key] = convert(f"{where}: {key}", value, keys[key])
     for key in required:
-        if not content.get(key):
+        if not checked.get(key):
             raise InputError(f"{where}: {key} is missing")
+    return checked
 
 
-def _name(text, where):
+def _check_name(text: str, where: str) -> str:
     if not NAME.fullmatch(text):
         raise InputError(f"{where}: {text!r} cannot be a name; use letters, digits, '.', '_' and '-'")
     return text
 
 
-def _notebook(text, path):
+def _find_notebook(text: str, path: Path) -> Path:
     """``03_training`` is a notebook of the project; with a suffix it is a path."""
-    file = resolve(text) if text.endswith(".ipynb") else ROOT / "notebooks" / f"{text}.ipynb"
+    if text.endswith(".ipynb"):
+        file, hint = resolve(text), "check the path"
+    else:
+        file = ROOT / "notebooks" / f"{text}.ipynb"
+        hint = suggest(text, sorted(known.stem for known in (ROOT / "notebooks").glob("*.ipynb")))
     if not file.is_file():
-        raise InputError(f"{path}: notebook {text!r} is missing: there is no {file}")
+        raise InputError(f"{path}: notebook {text!r} is missing: there is no {file}; {hint}")
     return file
 
 
-def _declared(file):
-    """Parameters of a notebook's parameters cell, each with its default's source text."""
-    try:
-        return {key: found["default"] for key, found in papermill.inspect_notebook(file).items()}
-    except Exception as error:  # papermill and nbformat have no common one
-        raise InputError(f"{file}: not a notebook that can be run: {' '.join(str(error).split())[:200]}") from None
+def _check_resources(asked: dict[str, Any], where: str) -> dict[str, Any]:
+    nodes = asked.get("nodes")
+    if nodes is not None and not isinstance(nodes, list):
+        asked = asked | {"nodes": [nodes]}
+    for key in ("time", "memory"):  # a bare number could be meant in several units
+        if isinstance(asked.get(key), int | float):
+            raise InputError(f"{where}: {key} is {asked[key]!r}; {_example_of(key)}")
+    resources = _check_keys(asked, RESOURCES, where)
+    for key, value in resources.items():
+        counts = value if isinstance(value, list) else [value]
+        smallest = 0 if key == "gpus_per_task" else 1
+        if isinstance(counts[0] if counts else 0, int) and (not counts or min(counts) < smallest):
+            raise InputError(f"{where}: {key} is {value}; it must be {smallest} or more")
+    if "time" in resources and not TIME.fullmatch(resources["time"]):
+        raise InputError(f"{where}: time is {resources['time']!r}; {_example_of('time')}")
+    if "time" in resources and not re.search(r"[1-9]", resources["time"]):
+        raise InputError(f"{where}: time is {resources['time']!r}; Slurm takes that for no limit: give the run's time")
+    if "memory" in resources and not MEMORY.fullmatch(resources["memory"]):
+        raise InputError(f"{where}: memory is {resources['memory']!r}; {_example_of('memory')}")
+    return resources
 
 
-def _expand(entry, base, file, declared, defaults, where):
-    """One run, or one for each number of nodes and each repeat."""
-    given = entry.get("parameters") or {}
-    for key in given:
-        if key not in declared:
-            near = difflib.get_close_matches(str(key), declared, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"{where}: parameter {key!r} is not declared in the parameters cell of {file.name}{hint}")
-    if "run" in declared and "name" in entry and "run" in given:
-        raise InputError(f"{where}: the parameter run is the run's name; leave it out")
-    resources = dict(entry.get("resources") or {})
-    nodes = resources.pop("nodes", 1)
-    counts = nodes if isinstance(nodes, list) else [nodes]
-    repeats = entry.get("repeats", 1)
-    if repeats < 1 or not counts:
-        raise InputError(f"{where}: repeats and nodes must be 1 or more")
-    if repeats > 1 and "seed" not in declared:
-        raise InputError(f"{where}: repeats need a parameter 'seed' in {file.name}")
-    if len(counts) * repeats > 1 and "name" not in entry:
+def _example_of(key: str) -> str:
+    return {"time": "write hours:minutes:seconds, for example 10:00:00", "memory": "write for example 64G"}[key]
+
+
+def _check_repeats(entry: Entry) -> None:
+    where, notebook = entry.where, entry.notebook.name
+    if entry.repeats < 1:
+        raise InputError(f"{where}: repeats is {entry.repeats}; it must be 1 or more")
+    if entry.repeats * len(entry.nodes) > RUNS_LIMIT:
+        raise InputError(f"{where}: {entry.repeats * len(entry.nodes):,} runs; at most {RUNS_LIMIT:,} are possible")
+    if len(set(entry.nodes)) < len(entry.nodes):
+        raise InputError(f"{where}: resources: nodes is {entry.nodes}; give each number once")
+    if entry.repeats > 1 and "seed" not in entry.declared:
+        raise InputError(f"{where}: repeats need a parameter 'seed' in {notebook}")
+    if len(entry.nodes) * entry.repeats > 1 and not entry.is_named:
         raise InputError(f"{where}: several node counts or repeats need a name")
-    runs = []
-    for count in counts:
-        asked = {"nodes": count} | resources
-        _check(asked, RESOURCES, f"{where}: resources")
-        if any(value < 1 for key, value in asked.items() if RESOURCES[key] is int and key != "gpus_per_task"):
-            raise InputError(f"{where}: resources: nodes, tasks and cores must be 1 or more")
-        if "time" in asked and not re.fullmatch(r"(\d+-)?\d{1,3}:\d\d:\d\d", asked["time"]):
-            raise InputError(f"{where}: resources: time is {asked['time']!r}; write hours:minutes:seconds")
-        if "memory" in asked and not re.fullmatch(r"\d+[KMGT]?", asked["memory"]):
-            raise InputError(f"{where}: resources: memory is {asked['memory']!r}; write for example 64G")
-        for repeat in range(1, repeats + 1):
-            name = base + (f"-n{count}" if isinstance(nodes, list) else "") + (f"-s{repeat}" if repeats > 1 else "")
-            parameters = {key: value for key, value in defaults.items() if key in declared} | given
-            if "name" in entry and "run" in declared:
-                parameters["run"] = name
-            if repeats > 1:
-                parameters["seed"] = parameters.get("seed", 1) + repeat - 1
-            runs.append(
-                Run(
-                    name=name,
-                    notebook=file,
-                    stem=f"{file.stem}-{name}" if "name" in entry else file.stem,
-                    parameters=parameters,
-                    declared=declared,
-                    resources=asked,
-                    results=resolve(given.get("results", defaults["results"])),
-                    workdir=resolve(given.get("workdir", defaults["workdir"])),
-                    after=tuple(entry.get("after") or ()),
-                )
-            )
-    return runs
 
 
-def _linked(run, members, path):
-    """``after`` and the parameter ``runs`` name groups: here they become the names of all their runs."""
-    for name in run.after:
-        if name not in members:
-            raise InputError(f"{path}: run {run.name}: after names {name!r}, which is no run of this study")
-    run = replace(run, after=tuple(single for name in run.after for single in members[name]))
-    if isinstance(run.parameters.get("runs"), list):
-        names = [single for name in run.parameters["runs"] for single in members.get(name, (name,))]
-        run = replace(run, parameters=run.parameters | {"runs": names})
-    return run
+# ---- the runs of an entry ----
 
 
-def _ordered(runs, path):
-    ordered, waiting = [], list(runs)
-    while waiting:
-        placed = {run.name for run in ordered}
-        ready = next((run for run in waiting if placed.issuperset(run.after)), None)
-        if ready is None:
-            raise InputError(f"{path}: after: a cycle among {', '.join(run.name for run in waiting)}")
-        ordered.append(ready)
-        waiting.remove(ready)
+def _expand_entry(
+    entry: Entry,
+    parents: tuple[Run, ...],
+    members: dict[str, list[str]],
+    defaults: dict[str, Any],
+    study: str,
+    study_file: Path,
+) -> Iterator[Run]:
+    """The runs of an entry; ``members`` are the names of the runs of every entry."""
+    shared = {key: value for key, value in defaults.items() if key in entry.declared}
+    parameters = _convert_parameters(shared, entry.declared, f"{study_file.name}: defaults") | entry.parameters
+    if isinstance(parameters.get("runs"), list):
+        parameters["runs"] = [single for name in parameters["runs"] for single in members.get(name, [name])]
+    folders = {key: convert(f"{entry.where}: {key}", defaults[key], "str") for key in ("results", "workdir")}
+    folders |= {key: parameters[key] for key in folders if isinstance(parameters.get(key), str)}
+    for name, nodes, repeat in entry.variants():
+        own = dict(parameters)
+        if entry.is_named and "run" in entry.declared:
+            own["run"] = name
+        if entry.repeats > 1:
+            own["seed"] = own.get("seed", entry.declared["seed"].default) + repeat - 1
+        yield Run(
+            study=study,
+            study_file=study_file,
+            name=name,
+            notebook=entry.notebook,
+            stem=f"{entry.notebook.stem}-{name}" if entry.is_named else entry.notebook.stem,
+            parameters=own,
+            declared=entry.declared,
+            resources={"nodes": nodes} | entry.resources,
+            results=resolve(folders["results"]),
+            workdir=resolve(folders["workdir"]),
+            after=parents,
+        )
+
+
+# ---- what concerns several entries ----
+
+
+def _check_defaults(defaults: dict[str, Any], entries: Collection[Entry], path: Path) -> None:
+    """Each default must be a parameter of one of the notebooks at least."""
+    known = {"results", "workdir"}
+    for entry in entries:
+        known |= set(entry.declared)
+    for key in defaults:
+        if key not in known:
+            raise InputError(f"{path}: defaults: no notebook of the study declares {key!r}; {suggest(key, known)}")
+
+
+def _order_entries(entries: dict[str, Entry], path: Path) -> list[Entry]:
+    """The entries in the file's order, but each after those it needs."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for entry in entries.values():
+        for name in entry.after:
+            if name not in entries:
+                hint = suggest(name, entries)
+                raise InputError(f"{entry.where}: after names {name!r}, which is no run of this study; {hint}")
+        sorter.add(entry.name, *entry.after)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise InputError(f"{path}: after: a cycle among {', '.join(sorted(set(error.args[1])))}") from None
+    positions = list(entries)
+    ordered: list[Entry] = []
+    ready: list[str] = []
+    while sorter.is_active():
+        ready += sorter.get_ready()
+        ready.sort(key=positions.index)
+        first = ready.pop(0)
+        ordered.append(entries[first])
+        sorter.done(first)
     return ordered
+
+
+def _check_stems(runs: Iterable[Run], path: Path) -> None:
+    """Two runs must not write the same files."""
+    seen = set()
+    for run in runs:
+        if (run.results, run.stem) in seen:
+            raise InputError(f"{path}: two runs have the stem {run.stem!r}; rename one")
+        seen.add((run.results, run.stem))

@@ -1,37 +1,50 @@
 """Executing the runs of a study with papermill, each once."""
 
-import ast
 import json
-import logging
+import os
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import papermill
-from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.iorw import papermill_io
 from tqdm import tqdm
 
 from bigearth import provenance
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.study import run as run_state
-from bigearth.study.kernel import AtomicHandler, Engine, Kernel
-from bigearth.study.run import fingerprint, finished, locked, partial
+from bigearth.parameters import escape
+from bigearth.study import kernel, pages
+from bigearth.study.run import Run, unwritable
 
 TO_BE_CONTINUED = 75  # exit status (EX_TEMPFAIL) of a training that stopped at its checkpoint
+INTERRUPTED = 130  # exit status after Ctrl-C
+KERNEL_START_SECONDS = 300  # patience; a login node can be slow
+AUTOSAVE_SECONDS = 2
 
 
-def run_all(study, runs, force=False, dry_run=False, in_job=False):
+def run_all(runs: Sequence[Run], force: bool = False, dry_run: bool = False, in_job: bool = False) -> int:
     """Execute what is not finished, in order; what depends on a failed run is left out.
 
     An executed notebook grows in ``<stem>.partial.ipynb`` and becomes ``<stem>.ipynb`` when it is complete. A failed
     one stays partial; notebook and folder of the last complete execution stay as they were.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        All of one study, each after those it needs.
+    force : bool
+        Also what is finished.
+    dry_run : bool
+        Only print what would be done.
+    in_job : bool
+        This process is a Slurm job, one of several that execute the study at a time.
 
     Returns
     -------
@@ -39,162 +52,249 @@ def run_all(study, runs, force=False, dry_run=False, in_job=False):
         Exit status: 0; 1 a run failed; 75 a training stopped and goes on when called again; 130 interrupted.
     """
     if dry_run:
-        for run in runs:
-            state = "finished" if finished(study, run) and not force else "to do"
-            print(f"{run.name:30} {state:9} {run.notebook.name} {json.dumps(run.parameters)}")
+        _print_states(runs, force)
         return 0
-    outcome, status = {}, 0
-    study_lock = nullcontext() if in_job else locked(study, runs[0], "study")  # several jobs are at it at a time
-    with study_lock, _terminable(), _bar(runs) as bar:
+    kernel.register_with_papermill()
+    outcomes: dict[str, str] = {}
+    study_lock = nullcontext() if in_job else runs[0].lock_study("study")
+    with study_lock, _sigterm_as_interrupt(), _progress_bar(len(runs)) as bar:
         for run in runs:
-            blockers = [name for name in run.after if outcome.get(name, "done") != "done"]
-            if blockers:
-                outcome[run.name] = "left out"
-                bar.write(f"{run.name}: left out, for it needs {', '.join(blockers)}")
-            elif finished(study, run) and not force:
-                outcome[run.name] = "done"
-                bar.write(f"{run.name}: finished before, unchanged")
-            else:
-                try:
-                    seconds = execute(study, run, force, bar, echo=in_job)
-                    outcome[run.name] = "done"
-                    bar.write(f"{run.name}: done in {seconds:.0f} s")
-                except KeyboardInterrupt:
-                    bar.write(f"{run.name}: interrupted; so far: {_shown(partial(run))}")
-                    return 130
-                except (PapermillExecutionError, RuntimeError) as error:  # the latter: of the kernel
-                    outcome[run.name] = "failed"
-                    stopped = getattr(error, "ename", "") == "Interrupted"
-                    status = TO_BE_CONTINUED if stopped and status != 1 else 1
-                    bar.write(f"{run.name}: {_message(error)}; see {_shown(partial(run))}")
-                    if not isinstance(error, PapermillExecutionError):
-                        bar.write(f"{run.name}: what the kernel said last: {_shown(kernel_log(study, run))}")
+            outcomes[run.name] = _run_one(run, outcomes, force, bar, in_job)
+            if outcomes[run.name] == "interrupted":
+                return INTERRUPTED
             bar.update()
     if not in_job:
         render(runs[0].results)
-    return status if "failed" in outcome.values() else 0
+    if "failed" in outcomes.values():
+        return 1
+    return TO_BE_CONTINUED if "stopped" in outcomes.values() else 0
 
 
-def execute(study, run, force=False, bar=None, echo=False):
-    """Execute one run; wall time in s.
+def _print_states(runs: Sequence[Run], force: bool) -> None:
+    for run in runs:
+        state = "finished" if run.finished() and not force else "to do"
+        print(f"{run.name:30} {state:9} {run.notebook.name} {json.dumps(run.parameters)}")
+
+
+def _run_one(run: Run, outcomes: dict[str, str], force: bool, bar: tqdm, in_job: bool) -> str:
+    """Execute a run if it needs that, and say how it went: done, left out, stopped, failed or interrupted."""
+    blockers = [parent.name for parent in run.after if outcomes.get(parent.name, "done") != "done"]
+    if blockers:
+        bar.write(f"{run.name}: left out, for it needs {', '.join(blockers)}")
+        return "left out"
+    if run.finished() and not force:
+        bar.write(f"{run.name}: finished before, unchanged")
+        return "done"
+    try:
+        seconds = execute(run, force, bar, echo=in_job)
+    except KeyboardInterrupt:
+        bar.write(f"{run.name}: interrupted; so far: {_shorten_path(run.partial)}")
+        return "interrupted"
+    except PapermillExecutionError as error:
+        bar.write(f"{run.name}: {_describe_failure(error)}; see {_shorten_path(run.partial)}")
+        return "stopped" if error.ename == "Interrupted" else "failed"
+    except RuntimeError as error:  # of the kernel
+        reason = " ".join(str(error).split())
+        bar.write(f"{run.name}: failed: {reason} (out of memory?); see {_shorten_path(run.partial)}")
+        bar.write(f"{run.name}: what the kernel said last: {_shorten_path(run.kernel_log)}")
+        return "failed"
+    bar.write(f"{run.name}: done in {seconds:.0f} s")
+    return "done"
+
+
+def execute(run: Run, force: bool = False, bar: tqdm | None = None, echo: bool = False) -> float:
+    """Execute one run.
+
+    Parameters
+    ----------
+    run : Run
+    force : bool
+        Begin a training anew.
+    bar : tqdm, optional
+        Shows which cell runs.
+    echo : bool
+        Also print what the notebook prints: for the log of a job.
+
+    Returns
+    -------
+    float
+        Wall time, s.
 
     Raises
     ------
     InputError
-        The results' folder cannot be written, or another process, such as a job, executes this run.
+        The results' folder cannot be written, it holds a notebook of somebody else, or another process executes this
+        run.
     PapermillExecutionError
         A cell failed.
     """
-    with locked(study, run, f"run-{run.stem}"):
-        return _execute(study, run, force, bar, echo)
+    with run.lock():
+        _check_own(run)
+        _set_aside_training(run, force)
+        started = time.time()
+        try:
+            before = _set_aside_folder(run)
+            earlier = run.read_state().get("outputs")
+            run.write_state(finished=False)
+            log = run.kernel_log.open("w")
+        except OSError as error:
+            raise unwritable(run.results, error) from None
+        try:
+            with log:
+                notebook = _execute_notebook(run, log, bar, echo)
+        except BaseException:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            if before.exists():
+                before.rename(run.folder)
+            raise
+        _finish(run, notebook, started, in_job=echo)
+        _keep_files_of_others(run, before, earlier)
+        return time.time() - started
 
 
-def _execute(study, run, force, bar, echo):
-    mark = fingerprint(study, run)
-    _make_way(study, run, mark, force)
-    folder, before = run.results / run.stem, run.results / f".{run.stem}.before"
-    try:
-        run.results.mkdir(parents=True, exist_ok=True)
-        if before.exists():  # the process was killed the last time
-            shutil.rmtree(folder, ignore_errors=True)
-        elif folder.exists():
-            folder.rename(before)
-        run_state.write(study, run, {"fingerprint": mark, "finished": False})
-        log = kernel_log(study, run).open("w")
-    except OSError as error:
-        raise InputError(
-            f"{run.results}: cannot be written ({error.strerror}); choose another results or workdir"
-        ) from None
-    started = time.time()
-    try:
-        notebook = papermill.execute_notebook(
-            run.notebook, partial(run), run.parameters, engine_name="bigearth", cwd=ROOT, progress_bar=False,
-            autosave_cell_every=2, start_timeout=300, coalesce_streams=True,
-            kernel_manager_class=type("_Logged", (Kernel,), {"stderr": log}),
-            stdout_file=sys.stdout if echo else None,
-            cell_starts=lambda number, of: bar is not None and bar.set_description(f"{run.name} [{number}/{of}]"),
-        )  # fmt: skip
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        if before.exists():
-            before.rename(folder)
-        raise
-    finally:
-        log.close()
+def _execute_notebook(run: Run, log: Any, bar: tqdm | None, echo: bool) -> nbformat.NotebookNode:
+    def show_cell(number: int, of: int) -> None:
+        if bar is not None:
+            bar.set_description(f"{run.name} [{number}/{of}]")
+
+    return papermill.execute_notebook(
+        run.notebook,
+        run.partial,
+        {name: escape(value) for name, value in run.parameters.items()},  # the notebook converts them again
+        engine_name=kernel.ENGINE,
+        kernel_manager_class=kernel.kernel_with_log(log),
+        cell_starts=show_cell,
+        cwd=ROOT,
+        progress_bar=False,
+        autosave_cell_every=AUTOSAVE_SECONDS,
+        start_timeout=KERNEL_START_SECONDS,
+        coalesce_streams=True,
+        stdout_file=sys.stdout if echo else None,
+    )
+
+
+def _finish(run: Run, notebook: nbformat.NotebookNode, started: float, in_job: bool) -> None:
+    """Give the executed notebook its name, and write the run's provenance and state."""
     nbformat.validate(notebook)
     # names instead of this machine's paths: the notebook is going to be read elsewhere
-    notebook.metadata.papermill.update(input_path=run.notebook.name, output_path=f"{run.stem}.ipynb")
-    nbformat.write(notebook, partial(run))
+    notebook.metadata.papermill.update(input_path=run.notebook.name, output_path=run.executed.name)
+    nbformat.write(notebook, run.partial)
     tasks = run.resources.get("nodes", 1) * run.resources.get("tasks_per_node", 1)
-    gpus = tasks * run.resources.get("gpus_per_task", 0) if echo else 0
+    gpus = tasks * run.resources.get("gpus_per_task", 0) if in_job else 0
     workers = run.parameters.get("workers") or 1
-    record = provenance.collect(_all_parameters(run), started, workers=workers, gpus=gpus)
-    provenance.write(folder, {"study": study.name, "run": run.name, "notebook": run.notebook.name} | record)
-    partial(run).replace(run.results / f"{run.stem}.ipynb")
-    shutil.rmtree(before, ignore_errors=True)
-    outputs = [str(path) for path in run_state.outputs(run)]
-    run_state.write(study, run, {"fingerprint": mark, "finished": True, "outputs": outputs})
-    return time.time() - started
+    record = provenance.collect(run.all_parameters(), started, workers=workers, gpus=gpus)
+    provenance.write(run.folder, {"study": run.study, "run": run.name, "notebook": run.notebook.name} | record)
+    run.partial.replace(run.executed)
+    run.accept_created_inputs()
+    run.write_state(finished=True, outputs=[str(path) for path in run.outputs()])
 
 
-def kernel_log(study, run):
-    """Where a kernel's libraries write past the notebook; the log of a Slurm job is another file."""
-    return run_state.folder(study, run) / f"{run.stem}.kernel.log"
+# ---- what was there before ----
 
 
-def _make_way(study, run, mark, force):
-    """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
-    before = run_state.read(study, run).get("fingerprint")
-    name = run.parameters.get("run")
-    if name and (force or (before and before["input"] != mark["input"])):
-        folder = run.workdir / "runs" / name
-        if folder.exists():
-            shutil.rmtree(folder.with_name(f"{name}.old"), ignore_errors=True)
-            folder.rename(folder.with_name(f"{name}.old"))
-
-
-def _all_parameters(run):
-    return {key: run.parameters.get(key, _value(default)) for key, default in run.declared.items()}
-
-
-def _value(text):
+def _check_own(run: Run) -> None:
+    """Raise InputError where a notebook that no study executed has the name of the executed one."""
+    if not os.path.lexists(run.executed):
+        return
     try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
+        is_own = "papermill" in nbformat.read(run.executed, as_version=4).metadata
+    except Exception:  # nbformat raises whatever a broken file makes of it
+        is_own = False
+    if not is_own or run.executed.is_symlink():
+        raise InputError(f"{run.executed}: no study wrote this; move it, or choose another results")
 
 
-def _message(error):
-    if not isinstance(error, PapermillExecutionError):
-        return f"failed: {' '.join(str(error).split())} (out of memory?)"
-    first = next((line for line in error.source.splitlines() if line.strip() and not line.startswith("#")), "")
+def _set_aside_training(run: Run, force: bool) -> None:
+    """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
+    name = run.parameters.get("run")
+    before = run.read_state().get("fingerprint")
+    differs = before is not None and before["input"] != run.fingerprint()["input"]
+    if not name or not (force or differs):
+        return
+    folder = run.workdir / "runs" / name
+    if folder.exists():
+        folder.rename(_free_name(folder, f"{name}.old"))
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """A name beside a folder that nothing has yet."""
+    path, number = folder.with_name(name), 2
+    while os.path.lexists(path):
+        path, number = folder.with_name(f"{name}-{number}"), number + 1
+    return path
+
+
+def _set_aside_folder(run: Run) -> Path:
+    """Move the tables and figures of the last complete execution aside; the place where they are then."""
+    before = run.results / f".{run.stem}.before"
+    run.results.mkdir(parents=True, exist_ok=True)
+    if before.exists():  # the process was killed the last time
+        shutil.rmtree(run.folder, ignore_errors=True)
+    elif run.folder.exists():
+        run.folder.rename(before)
+    return before
+
+
+def _keep_files_of_others(run: Run, before: Path, earlier: list[str] | None) -> None:
+    """Bring back what the last execution did not write, such as notes; remove the rest of its folder.
+
+    ``earlier`` are the last execution's outputs; where they are not known its tables and figures count as written.
+    """
+    for path in sorted(before.rglob("*")):
+        inside = path.relative_to(before)
+        if earlier is None:
+            is_ours = path.suffix in (".csv", ".png", ".json")
+        else:
+            is_ours = str(run.folder / inside) in earlier
+        place = run.folder / inside
+        if path.is_dir() or is_ours or os.path.lexists(place):
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+# ---- what is shown ----
+
+
+def render(results: Path) -> None:
+    """Write the pages of a study's results, and say where to read them."""
+    print(f"read: {_shorten_path(pages.render(results))}")
+
+
+def _describe_failure(error: PapermillExecutionError) -> str:
+    """Say in one line which cell failed, and why."""
+    first = ""
+    for line in error.source.splitlines():
+        if line.strip() and not line.startswith("#"):
+            first = line.strip()[:60]
+            break
     value = (error.evalue.splitlines() or [""])[0]
     verb = "stopped" if error.ename == "Interrupted" else "failed"
-    return f"{verb} in cell [{error.exec_count}] ({first.strip()[:60]}): {error.ename}: {value}"
+    return f"{verb} in cell [{error.exec_count}] ({first}): {error.ename}: {value}"
 
 
-def _shown(path):
+def _shorten_path(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def render(results):
-    """Write the pages of a study's results, and say where to read them."""
-    from bigearth.study import pages
+class _Bar(tqdm):
+    """A progress bar on a terminal; lines go to standard output."""
 
-    print(f"read: {_shown(Path(pages.render(results)))}")
+    @classmethod
+    def write(cls, line: str, *args: Any, **kwargs: Any) -> None:
+        tqdm.write(line, file=sys.stdout)
 
 
-def _bar(runs):
-    bar = tqdm(total=len(runs), unit="run", disable=not sys.stderr.isatty(), dynamic_ncols=True)
-    bar.write = lambda line: tqdm.write(line, file=sys.stdout)
-    return bar
+def _progress_bar(runs: int) -> tqdm:
+    return _Bar(total=runs, unit="run", disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
 
 @contextmanager
-def _terminable():
+def _sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM ends a study as Ctrl-C does: engines and kernels are stopped."""
 
-    def interrupt(*_):
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
@@ -202,10 +302,3 @@ def _terminable():
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns when a save takes long
-
-papermill_engines.register("bigearth", Engine)
-
-papermill_io.register(str(Path("/")), AtomicHandler())

@@ -1,41 +1,52 @@
 """The kernel, the papermill engine and the file handler that execute a study's notebooks."""
 
+import logging
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any, TextIO
 
+import nbformat
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
-from papermill.engines import NBClientEngine
-from papermill.iorw import LocalHandler
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.iorw import LocalHandler, papermill_io
 
-from bigearth.files import ROOT
+from bigearth.files import ROOT, write_whole
+
+ENGINE = "bigearth"
 
 
 class Kernel(AsyncKernelManager):
     """This interpreter's kernel, whatever "python3" means to Jupyter on this machine."""
 
-    stderr = None  # file for what libraries write past Python, such as TensorFlow's start-up lines
+    stderr: TextIO | None = None  # for what libraries write past Python, such as TensorFlow's start-up lines
 
-    async def start_kernel(self, **kwargs):
-        return await super().start_kernel(**kwargs, stderr=self.stderr)
+    async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+        await super().start_kernel(**kwargs, stderr=self.stderr)
 
     @property
-    def kernel_spec(self):
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    def kernel_spec(self) -> KernelSpec:
+        folders = [str(ROOT)]
+        if os.environ.get("PYTHONPATH"):
+            folders.append(os.environ["PYTHONPATH"])
         command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
         command.append("--IPKernelApp.capture_fd_output=False")
-        return KernelSpec(argv=command, language="python", env={"PYTHONPATH": path})
+        return KernelSpec(argv=command, language="python", env={"PYTHONPATH": os.pathsep.join(folders)})
 
 
 class Engine(NBClientEngine):
     """papermill's engine, which also tells which cell runs."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, cell_starts, **kwargs):
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, cell_starts: Callable[[int, int], None], **kwargs: Any
+    ) -> None:
         begin = nb_man.cell_start
 
-        def cell_start(cell, cell_index=None, **more):
+        def cell_start(cell: nbformat.NotebookNode, cell_index: int, **more: Any) -> None:
             cell_starts(cell_index + 1, len(nb_man.nb.cells))
             begin(cell, cell_index, **more)
 
@@ -46,7 +57,19 @@ class Engine(NBClientEngine):
 class AtomicHandler(LocalHandler):
     """Whoever reads the notebook while it runs finds it whole."""
 
-    def write(self, buf, path):
-        beside = Path(f"{path}.writing")
-        beside.write_text(buf)
-        beside.replace(path)
+    def write(self, buf: str, path: str) -> None:
+        with write_whole(Path(path)) as partial:
+            partial.write_text(buf)
+
+
+def kernel_with_log(log: TextIO) -> type[Kernel]:
+    """A kernel class whose libraries write into an open file."""
+    return type("KernelWithLog", (Kernel,), {"stderr": log})
+
+
+@cache
+def register_with_papermill() -> None:
+    """Make papermill use this engine and this file handler in this process."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns when a save takes long
+    papermill_engines.register(ENGINE, Engine)
+    papermill_io.register(str(Path("/")), AtomicHandler())

@@ -1,4 +1,4 @@
-"""Submitting a study to Slurm, one job per run, and watching it."""
+"""Submitting a study to Slurm, one job per run."""
 
 import os
 import re
@@ -6,52 +6,63 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from bigearth.cluster import failures
 from bigearth.cluster.profiles import Profile
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.study import execute
-from bigearth.study import run as run_state
+from bigearth.study.run import Run, Study
+from bigearth.study.watch import name_job, read_jobs, warn_of_stuck_jobs, watch
 
 TEMPLATE = ROOT / "slurm" / "job.sh.template"
 # a requeued job goes on with what its first start made anew
 FIRST_START_FORCES = ' $([ "${SLURM_RESTART_COUNT:-0}" = 0 ] && echo --force)'
-STUCK_SECONDS = 20  # that a job has waited for something impossible: partitions change, too
-ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"}
+PLAIN_OPTION = re.compile(r"[\w@%+=:,./-]+", re.ASCII)  # what sbatch reads without quotes
 
 
-def placed(run, site: Profile):
-    """The run as it is executed in a job of this site: with the site's launcher, one worker per task."""
-    resources = {"tasks_per_node": run.parameters.get("workers") or 1} | run.resources
-    workers = resources["nodes"] * resources["tasks_per_node"]
-    fixed = {"launcher": site.launcher, "workers": workers}
-    parameters = run.parameters | {key: value for key, value in fixed.items() if key in run.declared}
-    return replace(run, resources=resources, parameters=parameters)
+def place_runs(study: Study, site: Profile) -> Study:
+    """The study as it is executed in jobs of a site: with the site's launcher, one worker per task."""
+    changes: dict[str, dict[str, Any]] = {}
+    for run in study.runs:
+        resources = {"tasks_per_node": run.parameters.get("workers") or 1} | run.resources
+        parameters = dict(run.parameters)
+        if "launcher" in run.declared:
+            parameters["launcher"] = site.launcher
+        if "workers" in run.declared:
+            parameters["workers"] = resources["nodes"] * resources["tasks_per_node"]
+        changes[run.name] = {"resources": resources, "parameters": parameters}
+    return study.change_runs(changes)
 
 
-def submit(study, runs, site: Profile, force=False, dry_run=False, watch=False):
+def submit(
+    study: Study,
+    runs: Sequence[Run],
+    site: Profile,
+    force: bool = False,
+    dry_run: bool = False,
+    follow: bool = False,
+) -> int:
     """Submit what is neither finished nor in the queue, each job after those it needs.
 
     Parameters
     ----------
     study : Study
-    runs : list of Run
-        `placed` ones of the study, in its order.
+        As `place_runs` gives it.
+    runs : sequence of Run
+        Those of the study to submit, in its order.
     site : Profile
     force : bool
         Also what is finished.
     dry_run : bool
         Print the scripts only.
-    watch : bool
+    follow : bool
         Then follow the jobs to their end.
 
     Returns
     -------
     int
-        Exit status: 0; 1 if a job will never start or ``watch`` saw a run end unfinished; 130 if it was interrupted.
+        Exit status: 0; 1 if a job will never start or a followed run ended unfinished; 130 if it was interrupted.
 
     Raises
     ------
@@ -60,172 +71,102 @@ def submit(study, runs, site: Profile, force=False, dry_run=False, watch=False):
         jobs stays.
     """
     if dry_run:
-        print("\n".join(script(study, run, site, force) for run in runs), end="")
+        scripts = [fill_script(run, site, force) for run in runs]
+        print("\n".join(scripts), end="")
         return 0
     if not shutil.which("sbatch"):
         raise InputError("no Slurm here: sbatch was not found; leave out --slurm to run the study on this machine")
     for run in runs:
-        run_state.check_writable(run)
-    with run_state.locked(study, runs[0], "submission"):
-        active = {name: job for name, (job, state, _) in _jobs(study).items() if state not in ENDED}
-        done, new = set(), {}
-        print(f"{'run':32} {'job':>9}  after")
-        for run in runs:
-            if run.name in active:
-                print(f"{run.name:32} {active[run.name]:>9}  in the queue already")
-                continue
-            needed = [name for name in run.after if name in active or name in new]
-            if not needed and not force and run_state.finished(study, run):
-                done.add(run.name)
-                print(f"{run.name:32} {'-':>9}  finished before, unchanged")
-                continue
-            try:
-                new[run.name] = _sbatch(study, run, site, force, [(active | new)[name] for name in needed])
-            except InputError:
-                if new:
-                    subprocess.run(["scancel", *new.values()])
-                raise
-            print(f"{run.name:32} {new[run.name]:>9}  {', '.join((active | new)[name] for name in needed)}")
-    print(f"scripts and logs: {run_state.folder(study, runs[0])}")
-    going = [run for run in runs if run.name not in done]
-    if not (watch and going):
-        return _warn(study, new)
+        run.check_writable()
+    with runs[0].lock_study("submission"):
+        active = {name: job.id for name, job in read_jobs(study.name).items() if job.is_active}
+        submitted = _submit_runs(runs, site, force, active)
+    print(f"scripts and logs: {runs[0].state_folder}")
+    going = [run for run in runs if run.name in active or run.name in submitted]
+    if not (follow and going):
+        return warn_of_stuck_jobs(study, submitted)
     try:
-        return _watch(study, going)
+        return watch(study, going)
     except KeyboardInterrupt:
-        print(f"no longer watched; the jobs go on, `scancel {' '.join((active | new).values())}` would end them")
+        jobs = " ".join((active | submitted).values())
+        print(f"no longer watched; the jobs go on, `scancel {jobs}` would end them")
         return 130
 
 
-def _warn(study, new):
-    """Say which of the new jobs will never start: Slurm has accepted them."""
-    try:
-        jobs, status = _jobs(study) if new else {}, 0
-    except InputError as error:
-        print(f"{error}; whether the new jobs can start is not known, see squeue")
-        return 0
-    for name, job in new.items():
-        _, state, reason = jobs.get(name, (job, "", ""))
-        if state == "PENDING" and reason in failures.WAITS_FOREVER:
-            print(
-                f"{name}: job {job} asks for more than the partition gives ({reason}): `scancel {job}`, see resources"
-            )
-            status = 1
-    return status
+def _submit_runs(runs: Sequence[Run], site: Profile, force: bool, active: dict[str, str]) -> dict[str, str]:
+    """Submit runs in their order; ``active`` and what is returned: run name to job id."""
+    submitted: dict[str, str] = {}
+    print(f"{'run':32} {'job':>9}  after")
+    for run in runs:
+        if run.name in active:
+            print(f"{run.name:32} {active[run.name]:>9}  in the queue already")
+            continue
+        jobs = active | submitted
+        needed = [jobs[parent.name] for parent in run.after if parent.name in jobs]
+        if not needed and not force and run.finished():
+            print(f"{run.name:32} {'-':>9}  finished before, unchanged")
+            continue
+        try:
+            submitted[run.name] = _submit_job(run, site, force, needed)
+        except InputError:
+            if submitted:
+                subprocess.run(["scancel", *submitted.values()])
+            raise
+        print(f"{run.name:32} {submitted[run.name]:>9}  {', '.join(needed)}")
+    return submitted
 
 
-def script(study, run, site: Profile, force=False):
-    """The job's script; it can be submitted by hand, too."""
-    command = [sys.executable, "-m", "bigearth", "study", str(study.path), "--run", run.name, "--job", site.name]
-    options = [
-        f"--job-name={_job_name(study, run.name)}",
-        f"--chdir={ROOT}",
-        f"--output={str(_log(study, run)).replace('%', '%%')}",
-        f"--signal=USR1@{site.warning}",
-        *site.job_options(run.resources),
-    ]
-    exports = [f"export {key}={shlex.quote(value)}" for key, value in site.job_environment().items()]
-    parts = {
-        "RUN": run.name,
-        "AFTER": ", ".join(run.after) or "nothing",
-        "FOLDER": shlex.quote(str(run_state.folder(study, run))),
-        "OPTIONS": "\n".join(f"#SBATCH {_sbatch_quoted(option)}" for option in options),
-        "SITE": site.name,
-        "SETUP": "\n".join([*exports, site.setup.strip()]).strip(),
-        "COMMAND": shlex.join(command) + (FIRST_START_FORCES if force else ""),
-    }
-    return re.sub(r"@([A-Z]+)@", lambda match: parts[match[1]], TEMPLATE.read_text())
-
-
-def _sbatch_quoted(option):
-    if "\n" in option:
-        raise InputError(f"a job option cannot hold a line break: {option!r}")
-    if re.fullmatch(r"[\w@%+=:,./-]+", option, re.ASCII):
-        return option
-    return '"' + re.sub(r'(["\\])', r"\\\1", option) + '"'
-
-
-def _sbatch(study, run, site: Profile, force, needed):
-    path = run_state.folder(study, run) / f"{run.stem}.sh"
-    path.write_text(script(study, run, site, force))
+def _submit_job(run: Run, site: Profile, force: bool, needed: list[str]) -> str:
+    """Submit one run after the jobs that it needs; the new job's id."""
+    path = run.state_folder / f"{run.stem}.sh"
+    path.write_text(fill_script(run, site, force))
     command = ["sbatch", "--parsable"]
     if needed:
         # without the second option a job whose predecessor failed would wait for ever
         command += [f"--dependency=afterok:{':'.join(needed)}", "--kill-on-invalid-dep=yes"]
-    answer = subprocess.run([*command, str(path)], capture_output=True, text=True, env=_outside(os.environ))
+    environment = leave_allocation(os.environ)
+    answer = subprocess.run([*command, str(path)], capture_output=True, text=True, env=environment)
     if answer.returncode:
         raise InputError(f"run {run.name}: {' '.join(answer.stderr.split())}")
     return answer.stdout.strip().partition(";")[0]
 
 
-def _outside(environment):
-    """Without what describes the allocation that this process may run in: a new job would inherit it."""
-    return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
+def fill_script(run: Run, site: Profile, force: bool = False) -> str:
+    """The script of a run's job; it can be submitted by hand, too."""
+    command = [sys.executable, "-m", "bigearth", "study", str(run.study_file), "--run", run.name, "--job", site.name]
+    options = [
+        f"--job-name={name_job(run)}",
+        f"--chdir={ROOT}",
+        f"--output={str(run.job_log).replace('%', '%%')}",
+        f"--signal=USR1@{site.warning}",
+        *site.job_options(run.resources),
+    ]
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in site.job_environment().items()]
+    values = {
+        "RUN": run.name,
+        "AFTER": ", ".join(parent.name for parent in run.after) or "nothing",
+        "FOLDER": shlex.quote(str(run.state_folder)),
+        "OPTIONS": "\n".join(f"#SBATCH {quote_option(option)}" for option in options),
+        "SITE": site.name,
+        "SETUP": "\n".join([*exports, site.setup.strip()]).strip(),
+        "COMMAND": shlex.join(command) + (FIRST_START_FORCES if force else ""),
+    }
+    return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], TEMPLATE.read_text())
 
 
-def _job_name(study, run_name):
-    return f"{study.name}:{run_name}"
+def quote_option(option: str) -> str:
+    """Quote an option for an ``#SBATCH`` line; InputError where it cannot stand on one."""
+    if "\n" in option:
+        raise InputError(f"a job option cannot hold a line break: {option!r}")
+    if PLAIN_OPTION.fullmatch(option):
+        return option
+    return '"' + re.sub(r'(["\\])', r"\\\1", option) + '"'
 
 
-def _log(study, run):
-    return run_state.folder(study, run) / f"{run.stem}.log"
-
-
-def _jobs(study):
-    """The newest job of each run that Slurm remembers: name -> (id, state, reason)."""
-    answer = subprocess.run(
-        ["squeue", "-h", "--me", "-t", "all", "-o", "%i|%T|%r|%Z|%j"], capture_output=True, text=True
-    )
-    if answer.returncode:
-        raise InputError(f"Slurm does not answer: {' '.join(answer.stderr.split())}")
-    jobs = {}
-    for line in sorted(answer.stdout.splitlines(), key=lambda line: int(re.match(r"\d+", line)[0])):
-        job, state, reason, folder, name = line.split("|", 4)
-        prefix, _, run = name.partition(":")
-        if prefix == study.name and folder == str(ROOT):
-            jobs[run] = job, state, reason
-    return jobs
-
-
-def _watch(study, runs):
-    """Print a line whenever a run's state or progress changes; cancel what can never start."""
-    shown, stuck, quiet, began = {}, {}, 0, time.monotonic()
-    while quiet < 2:  # a job that is being requeued is not there for a moment
-        try:
-            jobs = _jobs(study)
-        except InputError as error:
-            print(f"{time.strftime('%H:%M:%S')}  {error}; asking again", flush=True)
-            jobs = None
-        active = jobs is None
-        for run in runs if jobs is not None else ():
-            job, state, reason = jobs.get(run.name, ("-", "ended", ""))
-            active = active or (state not in ENDED and state != "ended")
-            why = f" ({reason})" if reason not in ("None", "") else ""
-            if state == "PENDING" and reason in failures.WAITS_FOREVER:
-                if time.monotonic() - stuck.setdefault(job, time.monotonic()) > STUCK_SECONDS:
-                    subprocess.run(["scancel", job])
-                    why = f" ({reason}: asks for more than the partition gives; cancelled)"
-            else:
-                stuck.pop(job, None)
-            line = f"{run.name:32} {job:>9}  {state}{why}  {_last_line(study, run) if state == 'RUNNING' else ''}"
-            if shown.get(run.name) != line:
-                shown[run.name] = line
-                print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
-        quiet = 0 if active else quiet + 1
-        # not to bother a busy scheduler: 2 s at first, 30 s from half an hour on
-        time.sleep(min(30, 2 + (time.monotonic() - began) / 64) if active else 2)
-    unfinished = [run.name for run in runs if not run_state.finished(study, run)]
-    if unfinished:
-        print(f"not finished: {', '.join(unfinished)}; logs: {run_state.folder(study, runs[0])}")
-    execute.render(runs[0].results)
-    return 1 if unfinished else 0
-
-
-def _last_line(study, run):
-    try:
-        with open(_log(study, run), "rb") as log:
-            log.seek(max(0, log.seek(0, 2) - 2000))
-            lines = log.read().decode(errors="replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "")
+def leave_allocation(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what describes the allocation of this process: a new job would inherit it."""
+    kept = {}
+    for name, value in environment.items():
+        if name == "SLURM_CONF" or not name.startswith("SLURM_"):
+            kept[name] = value
+    return kept

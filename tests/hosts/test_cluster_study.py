@@ -56,13 +56,13 @@ def test_slurm_equals_local(study, slurm, tiny_archive):
 def test_two_submissions_at_once(study, slurm):
     """While one is being submitted the other is told so; afterwards it finds the jobs in the queue."""
     tried = study(training())
-    code = "import sys, time; from bigearth.study import definition, run; s = definition.load(sys.argv[1])\n"
-    code += "with run.locked(s, s.runs[0], 'submission'): print('locked', flush=True); time.sleep(60)"
+    code = "import sys, time; from bigearth.study import definition; s = definition.load(sys.argv[1])\n"
+    code += "with s.runs[0].lock_study('submission'): print('locked', flush=True); time.sleep(60)"
     with psutil.Popen([sys.executable, "-c", code, str(tried.path)], stdout=subprocess.PIPE, cwd=ROOT) as holder:
         holder.stdout.readline()
         refused, printed = tried.run("--slurm", "mini")
         holder.kill()
-    assert refused == 2 and "being executed or submitted by another process" in printed
+    assert refused == 2 and "in use by another process" in printed
     first = tried.submit()
     assert tried.submit() == first  # "in the queue already"
     slurm.run("scancel", *first.values())

@@ -1,0 +1,20 @@
+"""The command: what is chosen, and what is refused."""
+
+from bigearth.__main__ import main
+
+
+def test_one_run_is_chosen(write, table, capsys):
+    study = str(write({"notebook": table, "name": "a"}, {"notebook": table, "name": "b"}))
+    assert main(["study", study, "--dry-run", "--run", "b"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["b"]
+
+
+def test_a_misspelt_run_is_told_with_the_nearest(write, table, capsys):
+    study = str(write({"notebook": table, "name": "multispectral"}))
+    assert main(["study", study, "--run", "multispectal"]) == 2
+    assert "did you mean 'multispectral'?" in capsys.readouterr().err
+
+
+def test_watching_needs_slurm(write, table, capsys):
+    assert main(["study", str(write({"notebook": table})), "--watch"]) == 2
+    assert "give --slurm SITE too" in capsys.readouterr().err
