@@ -8,14 +8,27 @@ import tomllib
 import yaml
 
 from bigearth.files import ROOT
+from tests.normalise_notebooks import METADATA
 
 SHARED = {"keras", "horovod", "numpy", "h5py", "ipyparallel", "papermill", "mpi4py", "tensorflow"}
 
 
+def conda_entries():
+    return yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+
+
+def name_of(entry):
+    """Name of a dependency as PyPI spells it."""
+    return re.match(r"[\w-]+", entry)[0].replace("_", "-")
+
+
 def conda_pins():
-    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    pins = dict(re.match(r'([\w-]+)(?:\[version="|=)([\d.]+)', entry).groups() for entry in listed if "=" in entry
-                and not re.search(r"[<>]=?\d", entry.split("build_number")[0]))  # fmt: skip
+    """Versions of the packages that environment.yml pins exactly: "keras=3.15.1", 'horovod[version="0.28.1",...]'."""
+    pins = {}
+    for entry in conda_entries():
+        pinned = re.match(r'[\w-]+(?:\[version="|=)([\d.]+)', entry)
+        if pinned:
+            pins[name_of(entry)] = pinned[1]
     return {name: pins[name] for name in SHARED}
 
 
@@ -33,11 +46,15 @@ def test_shared_pins_are_the_same():
 
 def test_conda_names_every_direct_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    conda = {re.match(r"[\w-]+", entry)[0].removesuffix("-base") for entry in listed}
-    wanted = {re.match(r"[\w-]+", entry)[0].removesuffix("-cpu")
-              for entry in project["dependencies"] + project["optional-dependencies"]["train"]}  # fmt: skip
-    assert wanted <= conda
+    listed = {name_of(entry).removesuffix("-base") for entry in conda_entries()}
+    wanted = {name_of(entry) for entry in project["dependencies"]}
+    wanted |= {name_of(entry).removesuffix("-cpu") for entry in project["optional-dependencies"]["train"]}
+    assert wanted <= listed
+
+
+def test_notebooks_name_the_python_of_the_environment():
+    python = next(entry for entry in conda_entries() if entry.startswith("python="))
+    assert METADATA["language_info"]["version"].startswith(python.removeprefix("python=") + ".")
 
 
 def test_horovod_build_is_the_patched_one():

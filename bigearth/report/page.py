@@ -1,7 +1,8 @@
 """The page of a notebook: its parameters, its banner, its tables, figures and sentences, and the check at its end."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -65,6 +66,8 @@ class Page:
             given = parameters.of_notebook()
         if results is None:
             results = given["results"]
+        if not str(results).strip():
+            raise InputError("results is empty; give a folder, such as scratch/results/mini")
         if run is None:
             run = given.get("run", "")
         if run and (Path(run).name != run or run == ".."):
@@ -154,7 +157,7 @@ def show_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None 
     plt.close(fig)
     png = _encode_png(image)
     about: dict[str, Any] = {"alt": alt, "png": f"{folder.name}/{name}.png"}
-    with write_whole(folder / f"{name}.png") as partial:
+    with _replace_own_file(folder / f"{name}.png") as partial:
         partial.write_bytes(png)
     if data is not None:
         _write_csv(data, folder, name)
@@ -215,8 +218,22 @@ def write_summary(folder: Path, figures: Mapping[str, Any]) -> None:
 
 
 def _write_csv(data: pd.DataFrame, folder: Path, name: str) -> None:
-    with write_whole(folder / f"{name}.csv") as partial:
+    with _replace_own_file(folder / f"{name}.csv") as partial:
         data.to_csv(partial, index=False)
+
+
+@contextmanager
+def _replace_own_file(path: Path) -> Iterator[Path]:
+    """Write a file of the page whole; a folder, link or device in its place is never replaced."""
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise InputError(f"results: {path} is no file of the study; choose another folder for results")
+    try:
+        with write_whole(path) as partial:
+            yield partial
+    except OSError as error:
+        raise InputError(
+            f"results: {path} cannot be written ({error.strerror}); make room, or choose another folder for results"
+        ) from None
 
 
 def _check_writable(folder: Path) -> None:

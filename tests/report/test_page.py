@@ -139,6 +139,33 @@ def test_results_must_be_a_folder(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_results_must_be_named(tmp_path):
+    with pytest.raises(InputError, match="results is empty"):
+        Page("03_training", " ")
+
+
+def test_what_the_study_did_not_write_is_not_replaced(a_page, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("mine")
+    a_page.folder.mkdir()
+    (a_page.folder / "linked.csv").symlink_to(mine)
+    (a_page.folder / "folder.csv").mkdir()
+    for name in ("linked", "folder"):
+        with pytest.raises(InputError, match="is no file of the study"):
+            a_page.table(pd.DataFrame({"x": [1]}), name)
+    assert mine.read_text() == "mine" and (a_page.folder / "linked.csv").is_symlink()
+
+
+def test_a_full_disk_is_said_in_one_line(a_page, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+        a_page.table(pd.DataFrame({"x": [1]}), "numbers")
+    assert not list(a_page.folder.iterdir())  # nothing half-written stays
+
+
 def run_cells(*cells):
     """Run cells in a shell as a notebook does; returns the shell and the last cell's error."""
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
