@@ -12,7 +12,8 @@ from osgeo import gdal
 from bigearth.background import read_ahead
 from bigearth.errors import InputError
 from bigearth.mapping.grid import CELL_METRES, Grid
-from bigearth.mapping.scene import Reader, Scene, measure_masked
+from bigearth.mapping.reading import Reader, measure_masked
+from bigearth.mapping.scene import Scene
 from bigearth.mapping.store import Store
 from bigearth.patch import BANDS_AT, DATA_SUPER, PIXELS
 from bigearth.upsampling.datasets import datasets

@@ -5,34 +5,25 @@ kept.
 """
 
 import json
-import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from osgeo import gdal
-from PIL import Image
 
-from bigearth import provenance
 from bigearth.errors import InputError
-from bigearth.files import locked, resolve, write_whole
-from bigearth.mapping import raster, vector, webpage
-from bigearth.mapping.areas import measure_areas
-from bigearth.mapping.grid import CELL_METRES, Grid, average_windows, make_grid
-from bigearth.mapping.scene import Scene, name_product, open_scene, read_true_colour
-from bigearth.mapping.store import OWN_NAMES, PLAN, Store, count_written, is_begun, is_journal, write_plan
+from bigearth.files import locked, resolve
+from bigearth.mapping.grid import Grid, make_grid
+from bigearth.mapping.outputs import PROVENANCE, remove_unfinished, write_outputs
+from bigearth.mapping.scene import Scene, name_product, open_scene
+from bigearth.mapping.store import LOCK, PLAN, Store, count_written, is_begun, write_plan
 from bigearth.mapping.trained import TrainedRun, read_run
 from bigearth.mpi import communicator
 from bigearth.outside import read_json
-
-RASTER, SQUARES, HTML, IMAGE, AREAS = "scores.tif", "patches.gpkg", "map.html", "true_colour.jpg", "areas.csv"
-IMAGE_PIXELS = 1100  # longer side of the scene's image
-PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -169,12 +160,18 @@ def _prepare(
     partial = find_partial(folder)
     if partial.exists() and not partial.is_dir():
         raise InputError(f"{partial} exists and is no unfinished map: choose another folder for results")
-    stack.enter_context(locked(partial / "lock", f"map {folder}"))
-    scene = open_scene(product, partial / "scene", chosen["offset"])
-    grid = make_grid(scene.width, scene.height, chosen["stride"])
-    plan = _describe(run, scene, grid, chosen)
-    if _is_finished(folder, plan):
-        _remove_own(partial)
+    stack.enter_context(locked(partial / LOCK, f"map {folder}"))
+    try:
+        scene = open_scene(product, partial / "scene", chosen["offset"])
+        grid = make_grid(scene.width, scene.height, chosen["stride"])
+        plan = _describe(run, scene, grid, chosen)
+        finished = _is_finished(folder, plan)
+    except InputError:
+        if not (partial / PLAN).exists():
+            remove_unfinished(partial)
+        raise
+    if finished:
+        remove_unfinished(partial)
         return None
     shape = (len(grid.rows), len(grid.columns), len(run.labels))
     store = Store(partial, shape)
@@ -266,47 +263,6 @@ def _finish(work: Work, started: float, ranks: int) -> None:
     """Write the map's files, and give their folder its name."""
     ready = work.partial / "map"
     ready.mkdir(exist_ok=True)
-    run, scene, grid = work.run, work.scene, work.grid
-    scores, masked = work.store.scores(), work.store.masked()
-    about = {"run": run.name, "product": scene.name, "thresholds": run.chosen}
-    raster.write_raster(
-        ready / RASTER,
-        scene.place,
-        grid.pixel * CELL_METRES,
-        grid.shape,
-        run.labels,
-        average_windows(scores, grid),
-        about,
-    )
-    squares = vector.list_squares(scores, masked, grid)
-    vector.write_squares(ready / SQUARES, scene.place, run.labels, run.thresholds, squares)
-    areas = measure_areas(average_windows(scores, grid), run.labels, run.thresholds, grid.pixel * CELL_METRES)
-    with write_whole(ready / AREAS) as part:
-        areas.to_csv(part, index=False)
-    with write_whole(ready / IMAGE) as part:
-        Image.fromarray(read_true_colour(scene, IMAGE_PIXELS)).save(part, quality=85)
-    webpage.write_page(ready / HTML, scene, run, grid, areas, ready / RASTER, ready / IMAGE)
-    parameters = {"run": run.folder, "product": scene.name, "stride": work.plan["stride"]}
-    record = provenance.collect(parameters, started, workers=ranks)
-    record["plan"] = work.plan
-    record["thresholds"] = run.chosen
-    record["windows"] = {"all": int(masked.size), "masked": int(np.isnan(scores[..., 0]).sum())}
-    provenance.write(ready, record)
+    write_outputs(ready, work.scene, work.run, work.grid, work.store, work.plan, started, ranks)
     ready.rename(work.folder)
-    _remove_own(work.partial)
-
-
-def _remove_own(partial: Path) -> None:
-    """Remove what a map wrote beside its files; what others put there stays, and the folder with it."""
-    for item in partial.iterdir():
-        if item.name in ("scene", "map"):
-            shutil.rmtree(item)
-        elif item.name in OWN_NAMES or is_journal(item.name):
-            item.unlink()
-    with suppress(OSError):  # a network file system keeps files that are still open
-        partial.rmdir()
-
-
-def read_areas(folder: Path) -> pd.DataFrame:
-    """Read the areas of a finished map, see `bigearth.mapping.areas.measure_areas`."""
-    return pd.read_csv(folder / AREAS)
+    remove_unfinished(work.partial)

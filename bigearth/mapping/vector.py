@@ -31,6 +31,8 @@ STYLE_COLUMNS = (
     ("useAsDefault", ogr.OFTInteger),
     ("description", ogr.OFTString),
     ("owner", ogr.OFTString),
+    ("ui", ogr.OFTString),
+    ("update_time", ogr.OFTDateTime),  # QGIS asks for it, and takes an empty one
 )
 _QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22" styleCategories="Symbology">

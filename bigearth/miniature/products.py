@@ -1,6 +1,8 @@
 """Write the miniature landscape as Sentinel-2 L2A products (SAFE), from whose windows the archive's patches come."""
 
 import json
+import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from bigearth.errors import InputError
-from bigearth.miniature.archive import spatial_reference
+from bigearth.miniature.archive import miniature, spatial_reference
 from bigearth.miniature.scenes import scenes
 from bigearth.patch import BANDS, BANDS_AT, MINIATURE_MARKER, QUANTIFICATION, RESOLUTION
 
@@ -17,8 +19,11 @@ gdal.UseExceptions()
 # From processing baseline 04.00 on, products carry this offset: reflectance = (value + offset) / quantification.
 OFFSET = -1000
 _ORBIT = "010312"
+MAPPED_TILE = "T29UPU"  # mapped by default: it has sea, land and cloud
 # Sentinel-2's own JPEG 2000 blocks, in pixels, by resolution in m.
 _BLOCK = {10: 1024, 20: 640, 60: 192}
+# Classes of the scene classification: vegetation stands for all that is clear.
+_CLEAR, _CLOUD, _SNOW = 4, 9, 11
 _PRODUCT = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd">
 <n1:General_Info><{old}Product_Info>
@@ -49,7 +54,15 @@ _GRID = (
 
 
 def write_products(
-    folder, archive, baseline="02.06", older=False, tiles=None, bands=BANDS, metres=None, driver="JP2OpenJPEG"
+    folder,
+    archive,
+    baseline="02.06",
+    older=False,
+    tiles=None,
+    bands=BANDS,
+    metres=None,
+    driver="JP2OpenJPEG",
+    classification=False,
 ):
     """Write the products that the patches of a miniature archive are cut from.
 
@@ -71,6 +84,8 @@ def write_products(
         Width of a tile: the landscape is continued by its mirror image (109,800 is Sentinel-2's own).
     driver : "JP2OpenJPEG" or "GTiff"
         Reversible JPEG 2000, or uncompressed GeoTIFF in blocks, for benchmarks.
+    classification : bool
+        Also the scene classification at 20 m: cloud (with its shadow), snow, or clear.
 
     Returns
     -------
@@ -101,10 +116,44 @@ def write_products(
             place = product / "GRANULE" / granule / "IMG_DATA" / f"R{size}m"
             place.mkdir(parents=True, exist_ok=True)
             _write_band(place / f"{stem}_{band}_{size}m", array, scene.tile, size, driver)
+        if classification:
+            array = _classify_cover(scene)
+            if metres:
+                array = np.pad(array, (0, metres // 20 - len(array)), mode="symmetric")
+            place = product / "GRANULE" / granule / "IMG_DATA" / "R20m"
+            place.mkdir(parents=True, exist_ok=True)
+            _write_band(place / f"{stem}_SCL_20m", array, scene.tile, 20, driver)
         width = metres or 10 * len(scene.cover)
         _write_metadata(product, name[1], granule, stem, scene.tile, baseline, older, width)
         products.append(product)
     return products
+
+
+def _classify_cover(scene):
+    """Scene classification of a tile at 20 m, uint8."""
+    classes = np.full(scene.cover.shape, _CLEAR, np.uint8)
+    classes[scene.snow] = _SNOW
+    classes[scene.cloud] = _CLOUD
+    return np.ascontiguousarray(classes[::2, ::2])
+
+
+def write_miniature_tile(workdir):
+    """Write one tile of the miniature archive of a working folder as a product; one that is there is kept.
+
+    Returns
+    -------
+    Path
+        ``<workdir>/tiles``, which holds the product.
+    """
+    folder = Path(workdir) / "tiles"
+    if not folder.exists():
+        part = folder.with_name(f".tiles.{os.getpid()}.part")
+        try:
+            write_products(part, miniature(workdir), baseline="05.00", tiles=[MAPPED_TILE], classification=True)
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
 
 
 def _names(tile, baseline, older):

@@ -21,13 +21,15 @@ SPLITS = {"train": 0.6, "val": 0.2, "test": 0.2}
 class Scene:
     """A rendered tile.
 
-    `cover`: class index, 10 m; `bands`: digital numbers by band; `patches`: dicts of col, row, classes (indices),
-    snow, cloud, split.
+    `cover`: class index, 10 m; `bands`: digital numbers by band; `snow`, `cloud`: bool, 10 m (with shadows);
+    `patches`: dicts of col, row, classes (indices), snow, cloud, split.
     """
 
     tile: Tile
     cover: np.ndarray
     bands: dict
+    snow: np.ndarray
+    cloud: np.ndarray
     patches: list
 
 
@@ -58,7 +60,7 @@ def scenes(patches, seed, only=None):
         bands, snow, cloud = render(tile, cover, height, rng)
         found = _patches(cover, snow, cloud, side, count)
         _split(found, needs, rng)
-        yield Scene(tile, cover, bands, found)
+        yield Scene(tile, cover, bands, snow, cloud, found)
 
 
 def _patches(cover, snow, cloud, side, count):

@@ -1,0 +1,162 @@
+"""Products of every kind are opened alike; what cannot be mapped is refused in one line."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal
+
+from bigearth.errors import InputError
+from bigearth.mapping.scene import find_products, name_product, open_scene
+from bigearth.miniature.archive import write_tif
+from bigearth.miniature.products import write_products
+from bigearth.patch import BANDS, RESOLUTION
+
+NAME = "S2A_MSIL2A_20220706T085611_N0400_R007_T33NZA_20220706T153419"
+
+
+def write_folder(folder, metres=2400, epsg=32633, x=500000, value=1500, mask=None, leave_out=()):
+    """A folder of twelve GeoTIFFs of one value."""
+    folder.mkdir(parents=True)
+    for band, pixel in RESOLUTION.items():
+        if band not in leave_out:
+            array = np.full((metres // pixel, metres // pixel), value, np.uint16)
+            write_tif(folder / f"{band}.tif", array, x, 5400000, pixel, epsg)
+    if mask is not None:
+        write_tif(folder / "cloud_mask.tif", mask.astype(np.uint16), x, 5400000, metres // len(mask), epsg)
+    return folder
+
+
+def test_a_product_of_today(product, tmp_path):
+    scene = open_scene(product, tmp_path)
+    assert scene.name == product.name.removesuffix(".SAFE")
+    assert (scene.place.x, scene.place.y, scene.place.epsg) == (499980, 5400000, 32633)
+    assert scene.width == scene.height == 4800
+    assert scene.tile.offset["B02"] == -1000 and scene.mask is None
+
+
+def test_the_older_naming(tiny_archive, tmp_path):
+    (path,) = write_products(tmp_path / "old", tiny_archive, "02.04", older=True, tiles=["T33UWP"])
+    scene = open_scene(path, tmp_path / "work")
+    assert scene.width == 4800 and set(scene.tile.offset.values()) == {0}
+
+
+def test_a_zipped_product_is_unpacked_once(product, tmp_path):
+    path = tmp_path / f"{product.name}.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in product.rglob("*"):
+            if file.is_file():
+                archive.write(file, Path(product.name) / file.relative_to(product))
+        archive.writestr(f"{product.name}/GRANULE/x/QI_DATA/report.xml", "left in the zip")
+    scene = open_scene(path, tmp_path / "work")
+    assert scene.name == product.name.removesuffix(".SAFE") and scene.width == 4800
+    assert not list((tmp_path / "work").rglob("QI_DATA"))
+    path.write_bytes(b"no longer a zip")
+    assert open_scene(path, tmp_path / "work") == scene  # what was unpacked is used
+
+
+def test_a_damaged_zip(tmp_path):
+    (tmp_path / "S2A_MSIL2A_X.zip").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(InputError, match="is damaged or no zip"):
+        open_scene(tmp_path / "S2A_MSIL2A_X.zip", tmp_path / "work")
+
+
+def test_unzipped_into_itself_and_scene_classification(tiny_archive, tmp_path):
+    (path,) = write_products(tmp_path / "a", tiny_archive, tiles=["T29UPU"], classification=True)
+    inner = tmp_path / "b" / path.name
+    inner.mkdir(parents=True)
+    shutil.move(path, inner)
+    scene = open_scene(inner, tmp_path / "work")
+    assert scene.mask.name.endswith("_SCL_20m.jp2") and scene.mask_is_classification
+
+
+@pytest.mark.parametrize(
+    ("name", "offset", "removed"),
+    [(NAME, None, -1000), (NAME.replace("N0400", "N0301"), None, 0), (NAME, 0, 0), ("my_scene", -1000, -1000)],
+)
+def test_offset_of_a_folder(tmp_path, name, offset, removed):
+    scene = open_scene(write_folder(tmp_path / name), tmp_path / "work", offset)
+    assert set(scene.tile.offset.values()) == {removed}
+
+
+@pytest.mark.parametrize("name", ["my_scene", NAME.replace("N0400", "N9999")])
+def test_a_folder_without_baseline_needs_the_offset(tmp_path, name):
+    with pytest.raises(InputError, match="set the parameter offset"):
+        open_scene(write_folder(tmp_path / name), tmp_path / "work")
+
+
+def test_a_cloud_mask_beside_the_bands(tmp_path):
+    scene = open_scene(write_folder(tmp_path / NAME, mask=np.zeros((240, 240))), tmp_path / "work")
+    assert scene.mask.name == "cloud_mask.tif" and not scene.mask_is_classification
+
+
+def test_a_mask_of_another_area(tmp_path):
+    folder = write_folder(tmp_path / NAME)
+    write_tif(folder / "cloud_mask.tif", np.zeros((60, 60), np.uint16), 500000, 5400000, 20, 32633)
+    with pytest.raises(InputError, match="mask .* covers another area"):
+        open_scene(folder, tmp_path / "work")
+
+
+def refuse(path, tmp_path, message):
+    with pytest.raises(InputError, match=message) as raised:
+        open_scene(path, tmp_path / "work")
+    assert "\n" not in str(raised.value)
+
+
+def test_other_levels_projections_and_sizes_are_refused(tmp_path):
+    refuse(write_folder(tmp_path / NAME.replace("L2A", "L1C")), tmp_path, "level 1C")
+    refuse(write_folder(tmp_path / f"laea_{NAME}", epsg=3035), tmp_path, "not in a UTM projection")
+    refuse(write_folder(tmp_path / f"gap_{NAME}", leave_out=["B09"]), tmp_path, "has no B09.tif")
+
+
+def test_bands_in_other_pixels_are_refused(tmp_path):
+    folder = write_folder(tmp_path / NAME)
+    write_tif(folder / "B04.tif", np.ones((120, 120), np.uint16), 500000, 5400000, 20, 32633)
+    refuse(folder, tmp_path, "B04")
+
+
+def test_a_size_that_is_no_multiple_of_60_m(tmp_path):
+    folder = tmp_path / NAME
+    folder.mkdir()
+    for band, pixel in RESOLUTION.items():
+        write_tif(folder / f"{band}.tif", np.ones((2500 // pixel,) * 2, np.uint16), 500000, 5400000, pixel, 32633)
+    refuse(folder, tmp_path, "multiples of 60 m|another area")
+
+
+def test_a_damaged_band(tmp_path):
+    folder = write_folder(tmp_path / NAME)
+    (folder / "B11.tif").write_bytes(b"no GeoTIFF")
+    refuse(folder, tmp_path, "B11.* cannot be read")
+
+
+def test_products_of_a_folder(product, tmp_path):
+    write_folder(tmp_path / "all" / NAME)
+    (tmp_path / "all" / product.name).symlink_to(product)
+    (tmp_path / "all" / "notes").mkdir()
+    (tmp_path / "all" / "._x.zip").write_bytes(b"of a Mac")
+    found = find_products(tmp_path / "all")
+    assert [path.name for path in found] == [NAME, product.name]
+    assert find_products(found[0]) == [found[0]]
+    assert name_product(found[1]) == product.name.removesuffix(".SAFE")
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+def test_no_product(tmp_path, kind):
+    path = tmp_path / kind
+    if kind == "empty":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("x")
+    with pytest.raises(InputError, match="product .*(is missing|is none)"):
+        find_products(path)
+
+
+def test_the_real_crop_lies_where_its_files_do(real_data, tmp_path):
+    (folder,) = (real_data / "Sentinel-2-L2A-crop").iterdir()
+    scene = open_scene(folder, tmp_path)
+    assert set(scene.tile.offset.values()) == {-1000} and scene.mask.name == "cloud_mask.tif"
+    left, _, _, top, _, _ = gdal.Open(str(folder / "B02.tif")).GetGeoTransform()
+    assert (scene.place.x, scene.place.y) == (left, top) and scene.width == 10680
+    assert len(BANDS) == sum(len(list(scene.tile.granule.glob(f"IMG_DATA/R{m}m/*"))) for m in (10, 20, 60))
