@@ -45,8 +45,19 @@ def read_splits(folder):
 
 
 def find_list(path: str | Path, archive: str | Path) -> Path:
-    """Find a list: a bare file name is looked for in the archive's ``lists/`` first."""
+    """Find a list of patches to leave out: a bare file name is looked for in the archive's ``lists/`` first.
+
+    Raises
+    ------
+    InputError
+        The file is at neither place.
+    """
     beside = Path(archive) / "lists" / path
-    if Path(path).name == str(path) and beside.exists():
+    is_bare = Path(path).name == str(path)
+    if is_bare and beside.exists():
         return beside
-    return resolve(path)
+    found = resolve(path)
+    if not found.exists():
+        places = f"{found} nor {beside}" if is_bare else f"{found}"
+        raise InputError(f"exclude: there is no file {places}; give a list's path, or [] to leave nothing out")
+    return found

@@ -63,7 +63,7 @@ class Survey:
     Raises
     ------
     InputError
-        As `read_index`; a list cannot be read; no patch remains.
+        As `read_index`; a list cannot be read or names no patch of the archive; no patch remains.
     """
 
     def __init__(self, archive: Path | str, workdir: Path | str, exclude: list[str], seed: int) -> None:
@@ -75,9 +75,7 @@ class Survey:
         version = self.index.attrs["version"]
         self.names = label_names(43 if version == 1 else 19)
         self.title = "miniature" if self.is_miniature else f"BigEarthNet v{version}.0"
-        excluded: set[str] = set()
-        for path in exclude:
-            excluded |= set(read_names(find_list(path, self.archive)))
+        excluded = _read_excluded(exclude, self.archive, set(self.index.patch))
         self.rows = self.index[~self.index.patch.isin(excluded)].reset_index(drop=True)
         if self.rows.empty:
             raise InputError(f"exclude: the lists name all {len(self.index):,} patches; leave out a list")
@@ -225,6 +223,17 @@ class Survey:
             if len(distances):
                 shares[name] = np.histogram(distances, [0, *DISTANCES.values()])[0] / len(distances)
         return pd.DataFrame(shares, pd.Index(DISTANCES, name="nearest training patch"))
+
+
+def _read_excluded(exclude: list[str], archive: Path, known: set[str]) -> set[str]:
+    """Names on the lists; InputError if a list belongs to another archive."""
+    excluded: set[str] = set()
+    for path in exclude:
+        names = set(read_names(find_list(path, archive)))
+        if not names & known:
+            raise InputError(f"exclude: {path} names {len(names):,} patches, none of them in {archive}; leave it out")
+        excluded |= names
+    return excluded
 
 
 def _project(patches: pd.DataFrame) -> pd.DataFrame:

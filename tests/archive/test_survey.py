@@ -32,6 +32,14 @@ def test_nothing_is_left(tiny_archive, tmp_path, survey):
         Survey(tiny_archive, tmp_path, [str(everything)], seed=1)
 
 
+def test_lists_must_belong_to_the_archive(tiny_archive, tmp_path):
+    (tmp_path / "other.csv").write_text("S2A_MSIL2A_20170613T101031_99_99\n")
+    with pytest.raises(InputError, match="other.csv names 1 patches, none of them in"):
+        Survey(tiny_archive, tmp_path, [str(tmp_path / "other.csv")], seed=1)
+    with pytest.raises(InputError, match=r"there is no file .*/lists/missing.csv; give a list's path, or \[\]"):
+        Survey(tiny_archive, tmp_path, ["missing.csv"], seed=1)
+
+
 def test_patches_lie_in_their_tile(survey):
     places = survey.locate_patches().merge(survey.index[["patch", "epsg"]])
     zone = places.epsg % 100  # the middle of UTM zone n lies at 6 n - 183 degrees
