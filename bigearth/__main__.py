@@ -2,33 +2,50 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from bigearth.errors import InputError
+from bigearth.installation import check_python_path
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 something failed, 2 the input cannot be used."""
+    options = _build_parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ImportError:
+        try:
+            check_python_path()
+        except InputError as cause:
+            print(f"error: {cause}", file=sys.stderr)
+            return 2
+        raise
+
+
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bigearth", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     study = commands.add_parser("study", help="execute the notebooks of a study, here or under Slurm")
-    from bigearth.study.command import add_arguments
-
-    add_arguments(study)
+    study.add_argument("study", help="YAML of the study, such as papermill_runs/mini.yaml")
+    study.add_argument("--run", action="append", metavar="NAME", help="only this run (may be given again)")
+    study.add_argument("--force", action="store_true", help="run also what is finished and unchanged")
+    study.add_argument("--dry-run", action="store_true", help="say what would run; with --slurm: print the job scripts")
+    study.add_argument("--slurm", metavar="SITE", help="submit one job per run, with the profile slurm/sites/SITE.yaml")
+    study.add_argument("--watch", action="store_true", help="with --slurm: show states and progress until all is done")
+    study.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
     commands.add_parser("doctor", help="what this environment has, and what to do where something is missing")
     check = commands.add_parser("check", help="verify a cube, and with --archive a sample of its rows")
     check.add_argument("cube", help="the HDF5 file that notebook 02 wrote")
     check.add_argument("--archive", help="the archive it was made from: compare a random sample of rows")
     site = commands.add_parser("site", help="render results to static HTML")
     site.add_argument("results", nargs="?", default="results", help="folder of studies (default: results)")
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return parser
 
 
-def _run(options):
+def _run(options: argparse.Namespace) -> int:
     # imported late: each command loads only what it needs
     if options.command == "doctor":
         from bigearth.cluster import doctor

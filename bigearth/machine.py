@@ -25,7 +25,12 @@ class Gpu:
 
 def count_cores() -> int:
     """Return the number of cores that this process may use at a time: its affinity, and its cgroups' CPU quota."""
-    cores = len(os.sched_getaffinity(0))
+    return min(len(os.sched_getaffinity(0)), count_all_cores())
+
+
+def count_all_cores() -> int:
+    """Return the number of cores of this machine, or of its container's CPU quota, also where this process has few."""
+    cores = os.cpu_count() or 1
     quota = read_cpu_quota()
     if quota is not None:
         cores = min(cores, max(1, int(quota)))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from bigearth import machine
 from bigearth.files import ROOT
 
 PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "horovod", "numpy", "h5py", "gdal", "ipyparallel", "papermill")
@@ -39,7 +40,7 @@ def collect(parameters, started, workers=1, gpus=0):
         "machine": {
             "system": platform.platform(),
             "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": machine.count_cores(),
             # a step may take fewer nodes than its job
             "nodes": int(os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_JOB_NUM_NODES", 1)),
             "gpu": _gpu() if gpus else None,
@@ -95,11 +96,8 @@ def _versions():
 
 def _gpu():
     """Model of this node's first GPU."""
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        return subprocess.run(query, capture_output=True, text=True).stdout.split("\n")[0].strip() or "GPU"
-    except OSError:
-        return "GPU"
+    gpus = machine.list_gpus()
+    return gpus[0].model if gpus else "GPU"
 
 
 def _processor():

@@ -9,6 +9,7 @@ import pytest
 from bigearth import installation
 from bigearth.errors import InputError
 from bigearth.files import ROOT
+from tests.archive.small_products import pixels, write_product
 
 CODE = "from bigearth import installation; installation.check_projections()"
 
@@ -40,3 +41,15 @@ def test_python_path_of_another_installation(tmp_path, monkeypatch):
         installation.check_python_path()
     monkeypatch.setenv("PYTHONPATH", os.pathsep)
     installation.check_python_path()
+
+
+def test_a_tile_without_a_code_is_not_blamed_on_its_coordinates(tmp_path):
+    """GDAL reads the projection from the file, but knows its EPSG code only from PROJ's database."""
+    write_product(tmp_path / "tiles", pixels())
+    (tmp_path / "empty").mkdir()
+    code = "import sys; from pathlib import Path; from bigearth.archive.windows import find_windows\n"
+    code += "from tests.archive.small_products import table\nfind_windows(Path(sys.argv[1]), table([(0, 0)]))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PROJ_DATA": str(tmp_path / "empty")}
+    command = [sys.executable, "-c", code, str(tmp_path / "tiles")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert f"InputError: PROJ_DATA is {tmp_path}/empty" in done.stderr.splitlines()[-1]

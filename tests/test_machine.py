@@ -52,10 +52,11 @@ def test_quota_of_cgroups(cgroup, own, files, quota):
 
 
 def test_cores_within_the_quota(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    for quota, cores in ((2.0, 2), (2.9, 2), (0.5, 1), (100, 64), (None, 64)):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    for quota, own, every in ((2.0, 2, 2), (2.9, 2, 2), (0.5, 1, 1), (32, 16, 32), (100, 16, 64), (None, 16, 64)):
         monkeypatch.setattr(machine, "read_cpu_quota", lambda quota=quota: quota)
-        assert machine.count_cores() == cores
+        assert (machine.count_cores(), machine.count_all_cores()) == (own, every)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from osgeo import gdal
 
 from bigearth.archive.products import Tile, find_tiles, list_files
 from bigearth.errors import InputError
+from bigearth.installation import check_projections
 from bigearth.outside import open_file
 from bigearth.patch import BANDS_10M, BANDS_AT, NODATA, PATCH_METRES, PIXELS, RESOLUTION, SATURATED
 
@@ -278,6 +279,8 @@ def _locate(dataset: gdal.Dataset, metres: int) -> tuple | None:
         return None
     reference = dataset.GetSpatialRef()
     code = reference and reference.GetAuthorityCode(None)
+    if not code:
+        check_projections()
     epsg = int(code) if code else None
     return epsg, round(x), round(y), metres * dataset.RasterXSize, metres * dataset.RasterYSize
 

@@ -16,6 +16,7 @@ from osgeo import gdal, osr
 from bigearth.archive import products, windows
 from bigearth.archive.products import Tile
 from bigearth.errors import InputError
+from bigearth.installation import check_projections
 from bigearth.mapping.grid import CELL_METRES
 from bigearth.patch import BANDS, RESOLUTION
 
@@ -215,6 +216,8 @@ def _locate(tile: Tile) -> tuple[Place, int, int]:
     path = os.path.realpath(first.GetDescription())
     reference = first.GetSpatialRef()
     epsg = reference and reference.GetAuthorityCode(None)
+    if not epsg:
+        check_projections()
     if not epsg or not reference.GetUTMZone():
         raise InputError(f"{path} is not in a UTM projection: warp it to its UTM zone (gdalwarp -t_srs), 10 m pixels")
     width, height = first.RasterXSize * 10, first.RasterYSize * 10

@@ -14,6 +14,7 @@ from osgeo import gdal, osr
 
 from bigearth.errors import InputError
 from bigearth.files import resolve
+from bigearth.installation import check_projections
 from bigearth.labels import CLC_CODE, LABELS_43, to_19
 from bigearth.miniature.scenes import scenes
 from bigearth.patch import BANDS, MINIATURE_MARKER, PATCH_METRES, PIXELS, RESOLUTION
@@ -212,6 +213,7 @@ def write_tif(path, array, x, y, metres, epsg, nodata=None, options=()):
 @lru_cache
 def spatial_reference(epsg):
     """`osr.SpatialReference` of an EPSG code."""
+    check_projections()
     reference = osr.SpatialReference()
     reference.ImportFromEPSG(epsg)
     return reference

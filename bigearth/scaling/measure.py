@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bigearth import machine
 from bigearth.cluster import engines
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
@@ -95,10 +96,10 @@ def train_on_share(share: int, **parameters: Any) -> dict[str, Any]:
     Without GPUs a worker keeps to the cores that it has when all ``share`` workers run: with all cores, one worker
     would be as fast as many, and nothing could be learnt.
     """
-    if not shutil.which("nvidia-smi") and share > 1:
+    if share > 1 and not machine.list_visible_gpus(machine.list_gpus()):
         cores = sorted(os.sched_getaffinity(0))
         # not of the cores that this worker may use: they are a share already where workers are bound to cores
-        count = max(1, (os.cpu_count() or 1) // share)
+        count = max(1, machine.count_all_cores() // share)
         os.sched_setaffinity(0, cores[:count])
     from bigearth.training import loop
 

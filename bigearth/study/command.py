@@ -8,21 +8,6 @@ from bigearth.study import execute, submit
 from bigearth.study.definition import check_run_names, load
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``python -m bigearth study``."""
-    parser.add_argument("study", help="YAML of the study, such as papermill_runs/mini.yaml")
-    parser.add_argument("--run", action="append", metavar="NAME", help="only this run (may be given again)")
-    parser.add_argument("--force", action="store_true", help="run also what is finished and unchanged")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would run; with --slurm: print the job scripts"
-    )
-    parser.add_argument(
-        "--slurm", metavar="SITE", help="submit one job per run, with the profile slurm/sites/SITE.yaml"
-    )
-    parser.add_argument("--watch", action="store_true", help="with --slurm: show states and progress until all is done")
-    parser.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
-
-
 def main(options: argparse.Namespace) -> int:
     """Execute or submit a study; the command's exit status: 0, 1 where a run failed, 75 where one can be continued."""
     study = load(options.study)

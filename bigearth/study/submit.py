@@ -28,7 +28,7 @@ def place_runs(study: Study, site: Profile) -> Study:
         resources = {"tasks_per_node": run.parameters.get("workers") or 1} | run.resources
         parameters = dict(run.parameters)
         if "launcher" in run.declared:
-            parameters["launcher"] = site.launcher
+            parameters["launcher"] = f"{site.launcher}:{site.name}"
         if "workers" in run.declared:
             parameters["workers"] = resources["nodes"] * resources["tasks_per_node"]
         changes[run.name] = {"resources": resources, "parameters": parameters}

@@ -1,8 +1,13 @@
 """The doctor: every part is named, and what is missing with its remedy."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from bigearth.cluster import doctor
+from bigearth.files import ROOT
 
 APOLOGY = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
 
@@ -88,6 +93,7 @@ def test_a_job_that_does_not_tell_its_tasks(allocation):
 
 def test_a_quota_of_cores(monkeypatch):
     monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 64)
     monkeypatch.setattr(doctor.machine, "read_cpu_quota", lambda: 2.0)
     assert examine_one("Cores").found == "2 of 64: the quota of a cgroup"
 
@@ -96,3 +102,18 @@ def test_a_keras_of_another_order(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first"}')
     assert f"{tmp_path}/keras.json sets image_data_format to 'channels_first'" in examine_one("Keras").remedy
+
+
+def test_the_command_runs_where_other_packages_do_not(tmp_path):
+    """A PYTHONPATH of another installation: doctor says so, the other commands say it in one line."""
+    for package in ("numpy", "yaml", "keras"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('built for another Python')")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    report = subprocess.run(
+        [sys.executable, "-m", "bigearth", "doctor"], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert report.returncode == 1 and f"PYTHONPATH puts {tmp_path}/numpy before" in report.stdout
+    command = [sys.executable, "-m", "bigearth", "study", "papermill_runs/mini.yaml", "--dry-run"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert said.returncode == 2 and said.stderr.startswith(f"error: PYTHONPATH puts {tmp_path}/numpy before")

@@ -85,8 +85,8 @@ def test_a_second_submission_at_the_same_time_is_told(hard_study, fake, capsys):
 def test_workers_are_the_tasks_of_the_job(hard_study):
     placed = submit.place_runs(load(hard_study), profiles.load("mini")).runs
     assert [(run.parameters["workers"], run.parameters["launcher"]) for run in placed] == [
-        (4, "srun"),
-        *[(3, "srun")] * 2,
+        (4, "srun:mini"),
+        *[(3, "srun:mini")] * 2,
     ]
 
 
