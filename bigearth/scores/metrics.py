@@ -155,6 +155,28 @@ def choose_thresholds(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
     return thresholds
 
 
+def compare_thresholds(truth: np.ndarray, score: np.ndarray, thresholds: np.ndarray) -> pd.DataFrame:
+    """F1 at one threshold per class beside F1 at 0.5, in all averages, and average precision.
+
+    Returns
+    -------
+    DataFrame
+        ``average, F1, threshold per class, F1, threshold 0.5, change, average precision`` (micro and macro only).
+    """
+    at_half = score_overall(truth, assign_labels(score)).set_index(["average", "measure"])["value"]
+    at_own = score_overall(truth, assign_labels(score, thresholds)).set_index(["average", "measure"])["value"]
+    rows = []
+    for average in AVERAGES:
+        row = {"average": average, "F1, threshold per class": at_own[average, "f1"]}
+        row["F1, threshold 0.5"] = at_half[average, "f1"]
+        row["change"] = row["F1, threshold per class"] - row["F1, threshold 0.5"]
+        row["average precision"] = np.nan
+        if average in ("micro", "macro"):
+            row["average precision"] = average_precision(truth, score, average)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def choose_constant_labels(truth: np.ndarray) -> np.ndarray:
     """The one set of labels which, given to every patch, has the highest micro F1: the floor for any model.
 
