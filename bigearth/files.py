@@ -67,3 +67,13 @@ def write_whole(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file or folder to ``<name>.old``, or ``<name>.old2`` ... where that exists; the new path."""
+    number = 1
+    while True:
+        aside = path.with_name(f"{path.name}.old{number if number > 1 else ''}")
+        if not aside.exists() and not aside.is_symlink():
+            return path.rename(aside)
+        number += 1

@@ -45,6 +45,7 @@ def study(tiny_archive, tmp_path_factory):
     """Folder of a finished study of the tiny archive: every notebook, run by the driver, two Horovod workers."""
     folder = tmp_path_factory.mktemp("study")
     training = {"width": 8, "epochs": 2, "warmup": 1, "batch_size": 4, "cube": str(folder / "work/cube.h5")}
+    training["classify"] = str(tiny_archive)
     described = {
         "study": "tiny",
         "defaults": {

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from bigearth.__main__ import main
+from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT
 from bigearth.study import definition
-from bigearth.training import recipe
+from bigearth.training.recipe import Recipe
 
 STUDIES = sorted((ROOT / "papermill_runs").glob("*.yaml"))
 
@@ -42,10 +43,10 @@ def test_job_scripts(path, site, capsys):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_trainings_are_asked_for_what_there_is(path, tiny_cube):
     """Values of parameters, too: bands, optimizer, schedule ... (batches and cubes are those of the full archive)."""
-    small = {"cube": tiny_cube, "workers": 1, "batch_size": 1, "upsampling": "network"}
+    small = {"batch_size": 1, "upsampling": "network"}
     for run in definition.load(path).runs:
         if run.notebook.stem == "03_training":
-            recipe.check_parameters(**run.parameters | small)
+            Recipe.from_parameters(run.parameters | small).check(open_cube(tiny_cube), workers=1)
 
 
 def test_the_papers_matrix():

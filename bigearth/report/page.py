@@ -53,6 +53,8 @@ class Page:
         ``<results>/<name>``, or ``<results>/<name>-<run>``; created with the first table or figure.
     workdir : Path
         The notebook's parameter ``workdir``, absolute.
+    parameters : dict
+        The notebook's parameters, converted and checked.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Page:
         self.name = f"{name}-{run}" if run else name
         self.folder = resolve(results) / self.name
         self.workdir = resolve(given.get("workdir", "scratch"))
+        self.parameters = given
         self.is_miniature = False
         self.tables: list[str] = []
         self.figures: list[str] = []

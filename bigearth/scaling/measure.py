@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from bigearth.cluster import engines
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.training import recipe
+from bigearth.training import start
+from bigearth.training.recipe import Recipe
 
 
 def measure_scaling(
@@ -41,7 +43,7 @@ def measure_scaling(
         Trainings of each kind, with seeds ``seed``, ``seed + 1`` ...; more than one are named ``-s1``, ``-s2`` ...
     workdir, cube : path
     **training
-        Other parameters of ``bigearth.training.loop.train``.
+        Other values of a ``bigearth.training.recipe.Recipe``.
 
     Returns
     -------
@@ -57,11 +59,11 @@ def measure_scaling(
         raise InputError(f"repeats: {repeats} must be at least 1")
     if not counts:
         return []
-    training |= {"workdir": resolve(workdir), "cube": resolve(cube)}
-    patches = len(open_cube(training["cube"]).rows["train"])
-    usable = sorted(count for count in counts if count <= patches)
+    recipe = Recipe.from_options(batch_size=batch_size, seed=seed, **training)
+    opened = open_cube(resolve(cube))
+    usable = sorted(count for count in counts if count <= len(opened.rows["train"]))
     for count in usable:
-        recipe.check_parameters(**training, seed=seed, workers=count, batch_size=batch_size)
+        recipe.check(opened, count)
 
     names = []
     for count in usable:
@@ -72,9 +74,15 @@ def measure_scaling(
                     if repeats > 1:
                         name += f"-s{repeat + 1}"
                     # a finished run would not be measured again
-                    shutil.rmtree(training["workdir"] / "runs" / name, ignore_errors=True)
-                    given = {"run": name, "batch_size": batch, "seed": seed + repeat}
-                    group.run(train_on_share, share=usable[-1], **given, **training)
+                    shutil.rmtree(resolve(workdir) / "runs" / name, ignore_errors=True)
+                    group.run(
+                        start.train,
+                        run=name,
+                        workdir=str(workdir),
+                        cube=str(cube),
+                        recipe=recipe.replace(batch_size=batch, seed=seed + repeat),
+                        prepare=partial(keep_to_share, usable[-1]),
+                    )
                     names.append(name)
     return names
 
@@ -90,17 +98,13 @@ def choose_batches(batch_size: int, workers: int, fewest: int) -> list[int]:
     return [batch_size, share]
 
 
-def train_on_share(share: int, **parameters: Any) -> dict[str, Any]:
-    """Train on a worker; ``bigearth.training.loop`` is imported there: the notebook needs no TensorFlow.
+def keep_to_share(workers: int, run_folder: Path) -> None:
+    """Keep a worker without a GPU to the cores that it has when all ``workers`` run; called before its training.
 
-    Without GPUs a worker keeps to the cores that it has when all ``share`` workers run: with all cores, one worker
-    would be as fast as many, and nothing could be learnt.
+    With all cores, one worker would be as fast as many, and nothing could be learnt.
     """
-    if share > 1 and not machine.list_visible_gpus(machine.list_gpus()):
+    if workers > 1 and not machine.list_visible_gpus(machine.list_gpus()):
         cores = sorted(os.sched_getaffinity(0))
         # not of the cores that this worker may use: they are a share already where workers are bound to cores
-        count = max(1, machine.count_all_cores() // share)
+        count = max(1, machine.count_all_cores() // workers)
         os.sched_setaffinity(0, cores[:count])
-    from bigearth.training import loop
-
-    return loop.train(**parameters)

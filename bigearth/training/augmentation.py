@@ -1,12 +1,16 @@
-"""What every training batch goes through on the device: the square's symmetries and mix-up."""
+"""How every training batch is augmented on the device: the square's symmetries, and mix-up."""
 
+from typing import Any
+
+import keras
 from keras import ops, random
 
 
-def rotate_and_flip(features, seed):
+def rotate_and_flip(features: dict[str, Any], seed: keras.random.SeedGenerator) -> dict[str, Any]:
     """Turn each patch by a random one of the square's eight symmetries (rotations by 90 degrees, flips).
 
-    A transposition and two flips, each by the toss of a coin, reach each of the eight exactly once.
+    A transposition and two flips, each by the toss of a coin, reach each of the eight exactly once. (Keras'
+    ``RandomFlip`` knows no transposition, and tosses one coin for both flips.)
 
     Parameters
     ----------
@@ -25,12 +29,15 @@ def rotate_and_flip(features, seed):
     for key, x in features.items():
         x = ops.where(coins[0], ops.transpose(x, (0, 2, 1, 3)), x)
         x = ops.where(coins[1], ops.flip(x, 1), x)
-        turned[key] = ops.where(coins[2], ops.flip(x, 2), x)
+        x = ops.where(coins[2], ops.flip(x, 2), x)
+        turned[key] = x
     return turned
 
 
-def mix_up(features, truth, alpha, seed):
-    """Blend each patch with another of its batch, its labels with the other's by the same weight.
+def mix_up(
+    features: dict[str, Any], truth: Any, layer: keras.layers.MixUp, seed: keras.random.SeedGenerator
+) -> tuple[dict[str, Any], Any]:
+    """Blend each patch with another of its batch, and its labels with the other's by the same weight.
 
     Zhang et al. 2018 (mixup: beyond empirical risk minimization), with one weight per patch from Beta(alpha, alpha)
     as in the paper; that labels are mixed too, and alpha, are our choice.
@@ -40,7 +47,8 @@ def mix_up(features, truth, alpha, seed):
     features : {key: (batch, pixels, pixels, bands)} float
         Digital numbers: scaling and bilinear upsampling are linear, so blending before them is the same.
     truth : (batch, C) float
-    alpha : float
+    layer : keras.layers.MixUp
+        Holds alpha.
     seed : keras.random.SeedGenerator
 
     Returns
@@ -48,12 +56,6 @@ def mix_up(features, truth, alpha, seed):
     tuple
         As ``features``, as ``truth``.
     """
-    batch = truth.shape[0]
-    weight = random.beta((batch, 1), alpha, alpha, seed=seed)
-    partner = random.shuffle(ops.arange(batch), seed=seed)
-
-    def blend(x):
-        own = ops.reshape(weight, (batch, *[1] * (len(x.shape) - 1)))
-        return own * x + (1 - own) * ops.take(x, partner, axis=0)
-
-    return {key: blend(x) for key, x in features.items()}, blend(truth)
+    chosen = layer.get_random_transformation(truth, seed=seed)
+    mixed = {key: layer.transform_images(x, chosen) for key, x in features.items()}
+    return mixed, layer.transform_labels(truth, chosen)

@@ -1,57 +1,69 @@
-"""Checkpoints of a training: one file per epoch, written whole or not at all, the one before it kept."""
+"""Checkpoints of a training: one file per epoch, written whole or not at all, the one before it kept.
+
+`tf.train.CheckpointManager` is not used: it writes without fsync, restores without verifying first, cannot go on when
+its own list of checkpoints is damaged, and the state could not be read without TensorFlow, which the check before the
+workers start needs.
+"""
 
 import json
 import os
 import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-KEPT = 2
+from bigearth.files import write_whole
+
+KEPT_CHECKPOINTS = 2
 
 
-def write(folder, variables, state):
+def write(folder: Path, values: Sequence[np.ndarray], state: dict[str, Any]) -> None:
     """Write the state after ``state["epoch"]`` finished epochs.
 
     Parameters
     ----------
     folder : Path
-    variables : list of arrays
-        All of the network and the optimizer.
+    values : list of arrays
+        All variables of the network and the optimizer.
     state : dict
         What else the training needs to go on, as JSON.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / ".partial"
-    with open(partial, "wb") as file:
-        np.savez(file, state=np.array(json.dumps(state)), **{f"variable{i}": v for i, v in enumerate(variables)})
+    arrays = {f"variable{i}": value for i, value in enumerate(values)}
+    with write_whole(folder / f"epoch-{state['epoch']:04d}.npz") as partial, open(partial, "wb") as file:
+        np.savez(file, state=np.array(json.dumps(state)), **arrays)
         file.flush()
         os.fsync(file.fileno())  # a renamed file without its content would look like a good checkpoint
-    partial.replace(folder / f"epoch-{state['epoch']:04d}.npz")
-    for old in sorted(folder.glob("epoch-*.npz"))[:-KEPT]:
+    for old in list_checkpoints(folder)[KEPT_CHECKPOINTS:]:
         old.unlink()
 
 
-def newest(folder):
-    """The newest checkpoint that is whole; damaged ones are named and passed over.
+def list_checkpoints(folder: Path) -> list[Path]:
+    """List the checkpoints of a folder, the newest first."""
+    return sorted(folder.glob("epoch-*.npz"), reverse=True)
 
-    Returns
-    -------
-    tuple
-        Path and state; (None, None) where there is none.
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's state.
+
+    Raises
+    ------
+    ValueError
+        The checkpoint is damaged; a damaged zip file can raise nearly any other exception, too.
     """
-    for path in sorted(folder.glob("epoch-*.npz"), reverse=True):
-        try:
-            with zipfile.ZipFile(path) as file:
-                if damaged := file.testzip():  # every array carries a CRC-32
-                    raise ValueError(f"{damaged} has another checksum")
-            with np.load(path) as file:
-                return path, json.loads(str(file["state"]))
-        except Exception as error:  # a damaged zip file can raise nearly anything
-            print(f"checkpoint {path} is damaged ({error}): using the one before it", flush=True)
-    return None, None
+    with zipfile.ZipFile(path) as file:
+        damaged = file.testzip()  # every array carries a CRC-32
+    if damaged:
+        raise ValueError(f"{damaged} has another checksum")
+    with np.load(path) as file:
+        state = json.loads(str(file["state"]))
+    if not isinstance(state, dict):
+        raise ValueError("its state is no mapping")
+    return state
 
 
-def read(path, variables):
+def restore(path: Path, variables: Sequence[Any]) -> None:
     """Give Keras variables the values that `write` was given."""
     with np.load(path) as file:
         for i, variable in enumerate(variables):

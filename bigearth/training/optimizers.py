@@ -1,32 +1,38 @@
 """Optimizers by name, and LARS as a Keras optimizer."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from bigearth.errors import InputError
+from bigearth.training.recipe import Recipe
 
 MOMENTUM = 0.9  # the paper names Nesterov momentum, not its value
 
 
-def optimizer(name="sgd", options=None, precision="float32"):
-    """Optimizer of a run; the learning rate is set anew at every step.
+def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Make the optimizer of a recipe; the learning rate is set anew at every step.
 
-    Parameters
-    ----------
-    name : "sgd" (Nesterov momentum 0.9, the paper's), "lars" or "lamb"
-    options : dict, optional
-        Passed on as they are: Keras' own ``global_clipnorm``, ``gradient_accumulation_steps``, ``weight_decay`` ...
-    precision : str
-        "mixed_float16" needs its loss scaled.
+    ``optimizer_options`` are passed on as they are: Keras' own ``global_clipnorm``, ``gradient_accumulation_steps``,
+    ``weight_decay`` ... With "mixed_float16" the loss is scaled.
 
-    Returns
-    -------
-    keras.Optimizer
+    Raises
+    ------
+    InputError
+        Keras does not take the options.
     """
-    made = {
-        "sgd": lambda **kw: keras.optimizers.SGD(**{"momentum": MOMENTUM, "nesterov": True} | kw),
-        "lars": LARS,
-        "lamb": keras.optimizers.Lamb,
-    }[name](**options or {})
-    return keras.optimizers.LossScaleOptimizer(made) if precision == "mixed_float16" else made
+    kinds = {"sgd": keras.optimizers.SGD, "lars": LARS, "lamb": keras.optimizers.Lamb}
+    options = dict(recipe.optimizer_options or {})
+    if recipe.optimizer == "sgd":
+        options = {"momentum": MOMENTUM, "nesterov": True} | options
+    try:
+        made = kinds[recipe.optimizer](**options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"optimizer_options is {recipe.optimizer_options}: {' '.join(str(error).split())}") from None
+    if recipe.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(made)
+    return made
 
 
 @keras.saving.register_keras_serializable("bigearth")
@@ -45,26 +51,38 @@ class LARS(keras.Optimizer):
         Weight decay inside the update; the network's L2 penalty is part of g already, so the default is 0.
     """
 
-    def __init__(self, learning_rate=0.1, momentum=MOMENTUM, trust=0.001, decay=0.0, name="lars", **kwargs):
+    def __init__(
+        self,
+        learning_rate: float = 0.1,
+        momentum: float = MOMENTUM,
+        trust: float = 0.001,
+        decay: float = 0.0,
+        name: str = "lars",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.momentum, self.trust, self.decay = momentum, trust, decay
+        self.momentum = momentum
+        self.trust = trust
+        self.decay = decay
 
-    def build(self, variables):
+    def build(self, variables: list) -> None:
         if self.built:
             return
         super().build(variables)
         self.velocities = self.add_optimizer_variables(variables, "velocity")
 
-    def update_step(self, gradient, variable, learning_rate):
-        rate, gradient = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        rate = ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
         velocity = self.velocities[self._get_variable_index(variable)]
         if len(variable.shape) > 1:
-            weight_norm, gradient_norm = (ops.norm(ops.reshape(x, (-1,))) for x in (variable, gradient))
+            weight_norm = ops.norm(ops.reshape(variable, (-1,)))
+            gradient_norm = ops.norm(ops.reshape(gradient, (-1,)))
             scale = self.trust * weight_norm / (gradient_norm + self.decay * weight_norm + 1e-12)
             rate = rate * ops.where((weight_norm > 0) & (gradient_norm > 0), scale, 1.0)
             gradient = gradient + self.decay * variable
         self.assign(velocity, self.momentum * velocity + rate * gradient)
         self.assign_sub(variable, velocity)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"momentum": self.momentum, "trust": self.trust, "decay": self.decay}

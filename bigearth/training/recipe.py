@@ -1,159 +1,371 @@
-"""What a training run is asked to do, checked before any worker starts; needs no TensorFlow."""
+"""How a network is trained: one recipe, checked before any worker starts. Needs no TensorFlow."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from bigearth.cube.reading import open_cube
+from bigearth.cube.reading import Cube
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS
+from bigearth.outside import is_of_type
+from bigearth.parameters import convert, suggest
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, RGB
 
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS
 STABLE_GLOBAL_BATCH = 8192  # the largest that the paper cites as stable with plain SGD (Goyal et al. 2017)
-# what notebook 03 declares and passes on to `bigearth.training.loop.train`, beside run, workdir and cube
-PARAMETERS = """bands upsampling width blocks weights epochs batch_size learning_rate schedule warmup milestones
-    optimizer optimizer_options l2 dropout augment mixup class_weights oversampling precision jit_compile deterministic
-    seed allow_empty_splits""".split()
+REFERENCE_BATCH = 256  # patches of the global batch that learning_rate is given for (Goyal et al. 2017)
+BAND_GROUPS = ("rgb", "multispectral", "multiresolution")
+RESNET50_WIDTH = 64
+RESNET50_BLOCKS = [3, 4, 6, 3]
 CHOICES = {
     "upsampling": ("network", "bilinear", "dsen2"),
     "schedule": ("step", "polynomial"),
     "optimizer": ("sgd", "lars", "lamb"),
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
-RANGES = {"learning_rate": (0, 1e30), "l2": (0, 1), "dropout": (0, 0.99), "mixup": (0, 100), "seed": (0, 2**31 - 1)}
+# Smallest and largest value of each number.
+LIMITS = {
+    "width": (1, 4096),
+    "epochs": (1, 100_000),
+    "batch_size": (1, 1_000_000),
+    "learning_rate": (0, 1e30),
+    "warmup": (0, 100_000),
+    "l2": (0, 1),
+    "dropout": (0, 0.99),
+    "mixup": (0, 100),
+    "seed": (0, 2**31 - 1),
+}
+MOST_STAGES = 8  # each halves the 30 x 30 positions that the first one sees
+MOST_BLOCKS_PER_STAGE = 200
 
 
-def inputs_of(bands, upsampling):
-    """Cube arrays that a network reads: {key: (pixels, pixels, bands)}."""
-    if upsampling != "network":
-        return {DATA_SUPER: (PIXELS[10], PIXELS[10], len(BANDS))}
-    wanted = set(BANDS if bands in ("multispectral", "multiresolution") else BANDS_AT[10] if bands == "rgb" else bands)
-    return {DATASET_OF[m]: (PIXELS[m], PIXELS[m], len(group)) for m, group in BANDS_AT.items() if wanted & set(group)}
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
 
+    Defaults are those of the miniature study (``papermill_runs/mini.yaml``); ``papermill_runs/paper.yaml`` has the
+    paper's values. A recipe converts its values to their declared types and checks their ranges when it is made.
 
-def learning_rates(steps, epochs, workers, batch_size, warmup, milestones, learning_rate=0.1, schedule="step"):
-    """Learning rate of every step of a training.
-
-    The peak is ``learning_rate * workers * batch_size / 256`` (paper: 0.1 k n / 256, after Goyal et al. 2017); the
-    warm-up climbs to it in a straight line from one worker's rate (our choice), then steps or a polynomial follow.
-
-    Parameters
+    Attributes
     ----------
-    steps : int
-        Per epoch.
-    warmup : int
-        Epochs.
-    milestones : sequence of float
-        Fractions of ``epochs`` after which the rate falls to a tenth.
-    schedule : "step" or "polynomial"
-
-    Returns
-    -------
-    float array (epochs, steps)
+    bands
+        "rgb", "multispectral", "multiresolution" (each band group enters at its own resolution), or band names.
+    upsampling
+        "network": native bands, brought to 10 m in the network; "bilinear", "dsen2": from the cube's ``data_super``.
+    width, blocks
+        Filters of the first stage and residual blocks per stage (ResNet-50: 64 and 3, 4, 6, 3).
+    weights
+        "imagenet", or a file of ImageNet's weights, for "rgb" with ResNet-50; None: random ones.
+    epochs, batch_size
+        The batch is per worker.
+    learning_rate
+        Of a global batch of 256 patches; see `learning_rates`.
+    schedule
+        "step": a tenth at each milestone; "polynomial".
+    warmup
+        Epochs in which the learning rate climbs to its peak.
+    milestones
+        Fractions of the epochs.
+    optimizer, optimizer_options
+        "sgd" (Nesterov momentum 0.9), "lars" or "lamb"; options are arguments of Keras' optimizers.
+    l2, dropout
+        Factor of the L2 penalty on every convolution; share of features dropped before the last layer.
+    augment, mixup
+        Random rotations and flips; parameter of mix-up's beta distribution, 0: no mix-up.
+    class_weights, oversampling
+        Weight the positives of each class by its rarity; show patches of rare classes more often.
+    precision, jit_compile, deterministic
+        Keras' dtype policy; XLA for the forward and backward pass; TensorFlow's deterministic operations.
+    seed
+        Of weights, order, augmentation and dropout.
+    allow_empty_splits
+        Score training patches where the validation or the test split is empty.
     """
-    step = np.arange(epochs * steps)
-    one, peak = learning_rate * batch_size / 256, learning_rate * workers * batch_size / 256
-    climb = warmup * steps
-    if schedule == "polynomial":
-        after = peak * (1 - (step - climb) / max(1, epochs * steps - climb)) ** POLYNOMIAL_POWER
-    else:
-        passed = sum((step >= round(fraction * epochs) * steps).astype(int) for fraction in milestones)
-        after = peak * STEP_FACTOR**passed
-    rate = np.where(step < climb, one + (peak - one) * step / max(1, climb), after)
-    return rate.reshape(epochs, steps)
+
+    bands: str | list[str] = "multispectral"
+    upsampling: str = "network"
+    width: int = 16
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1, 1])
+    weights: str | None = None
+    epochs: int = 36
+    batch_size: int = 16
+    learning_rate: float = 0.05
+    schedule: str = "step"
+    warmup: int = 1
+    milestones: list[float] = field(default_factory=lambda: [0.6, 0.85])
+    optimizer: str = "lamb"
+    optimizer_options: dict | None = None
+    l2: float = 1e-4
+    dropout: float = 0.2
+    augment: bool = True
+    mixup: float = 0.0
+    class_weights: bool = False
+    oversampling: bool = False
+    precision: str = "float32"
+    jit_compile: bool = False
+    deterministic: bool = False
+    seed: int = 1
+    allow_empty_splits: bool = False
+
+    def __post_init__(self) -> None:
+        for name, declared in typing.get_type_hints(Recipe).items():
+            converted = convert(name, getattr(self, name), declared)
+            object.__setattr__(self, name, converted)  # the only way to set a field of a frozen dataclass
+        self._check_choices()
+        self._check_numbers()
+        self._check_stages()
+        self._check_bands()
+        self._check_weights()
+        self._check_options()
+
+    @classmethod
+    def from_parameters(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Take a recipe's values from among all parameters of a notebook; what is missing keeps its default."""
+        names = [each.name for each in dataclasses.fields(cls)]
+        return cls(**{name: values[name] for name in names if name in values})
+
+    @classmethod
+    def from_options(cls, **options: Any) -> "Recipe":
+        """Make a recipe of named values.
+
+        Raises
+        ------
+        InputError
+            A name is unknown; the message has the nearest known one.
+        """
+        names = [each.name for each in dataclasses.fields(cls)]
+        for name in options:
+            if name not in names:
+                raise InputError(f"{name!r} is no parameter of a training; {suggest(name, names)}")
+        return cls(**options)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values by name, as JSON can hold them."""
+        return dataclasses.asdict(self)
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """The same recipe with other values for some names."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, int, int]]:
+        """Cube datasets that the network reads: {key: (pixels, pixels, bands)}."""
+        if self.upsampling != "network":
+            return {DATA_SUPER: (PIXELS[10], PIXELS[10], len(BANDS))}
+        shapes = {}
+        for metres, group in BANDS_AT.items():
+            if set(group) & set(self.band_names):
+                shapes[DATASET_OF[metres]] = (PIXELS[metres], PIXELS[metres], len(group))
+        return shapes
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of the bands that the network sees, in the order of its channels."""
+        if self.bands == "rgb":
+            return RGB[::-1] if self.weights else RGB  # ImageNet's weights want blue first
+        if isinstance(self.bands, str):
+            return BANDS
+        return tuple(self.bands)
+
+    def learning_rates(self, steps: int, workers: int) -> np.ndarray:
+        """Learning rate of every step of a training.
+
+        The peak is ``learning_rate * workers * batch_size / 256`` (paper: 0.1 k n / 256, after Goyal et al. 2017). The
+        warm-up climbs to it in a straight line from one worker's rate (our choice), then steps or a polynomial follow.
+
+        Parameters
+        ----------
+        steps : int
+            Per epoch.
+        workers : int
+
+        Returns
+        -------
+        float array (epochs, steps)
+        """
+        one_worker = self.learning_rate * self.batch_size / REFERENCE_BATCH
+        peak = self.learning_rate * workers * self.batch_size / REFERENCE_BATCH
+        step = np.arange(self.epochs * steps)
+        climb = self.warmup * steps
+        if self.schedule == "polynomial":
+            share = (step - climb) / max(1, self.epochs * steps - climb)
+            after = peak * (1 - share) ** POLYNOMIAL_POWER
+        else:
+            passed = np.zeros(len(step), int)
+            for fraction in self.milestones:
+                passed += step >= round(fraction * self.epochs) * steps
+            after = peak * STEP_FACTOR**passed
+        climbing = one_worker + (peak - one_worker) * step / max(1, climb)
+        return np.where(step < climb, climbing, after).reshape(self.epochs, steps)
+
+    def check(self, cube: Cube, workers: int) -> "Workload":
+        """Check the recipe against a cube and a number of workers.
+
+        Parameters
+        ----------
+        cube : Cube
+            Opened; see `bigearth.cube.reading.open_cube`.
+        workers : int
+
+        Returns
+        -------
+        Workload
+
+        Raises
+        ------
+        InputError
+            With the parameter's name and the remedy.
+        """
+        if workers < 1:
+            raise InputError(f"workers is {workers}: at least 1 is needed")
+        if self.upsampling != "network" and cube.upsampling != self.upsampling:
+            raise InputError(
+                f"upsampling is {self.upsampling!r}, data_super of {cube.path} is {cube.upsampling!r}: "
+                f"train with 'network', or on a cube that was written with upsampling = {self.upsampling!r}"
+            )
+        sizes = {split: len(rows) for split, rows in cube.rows.items()}
+        if not sizes["train"]:
+            raise InputError(f"cube {cube.path} has no training patch: choose one that was written with other splits")
+        empty = [split for split in ("validation", "test") if not sizes[split]]
+        if empty and not self.allow_empty_splits:
+            raise InputError(
+                f"cube {cube.path} has no {' and no '.join(empty)} patch: choose one that was written with other "
+                "splits, or set allow_empty_splits to score training rows instead"
+            )
+        global_batch = workers * self.batch_size
+        if global_batch > sizes["train"]:
+            raise InputError(
+                f"batch_size is {self.batch_size} on {workers} workers: a batch is larger than a worker's part of "
+                f"the {sizes['train']} training patches; at most {sizes['train'] // workers}"
+            )
+        unseen = find_unseen_labels(cube)
+        steps = sizes["train"] // global_batch
+        return Workload(
+            workers=workers,
+            steps=steps,
+            global_batch=global_batch,
+            left_out=sizes["train"] - steps * global_batch,
+            scored={split: "train" if split in empty else split for split in ("validation", "test")},
+            without_positive=unseen,
+            warnings=self._find_warnings(global_batch, unseen, empty),
+        )
+
+    def _find_warnings(self, global_batch: int, unseen: list[str], empty: list[str]) -> list[str]:
+        warnings = []
+        if unseen:
+            warnings.append(f"no training patch carries {'; '.join(unseen)}: trained, but cannot be learnt")
+        if empty:
+            warnings.append(f"no {' and no '.join(empty)} patch: training rows are scored in their place")
+        options = self.optimizer_options or {}
+        accumulated = global_batch * (options.get("gradient_accumulation_steps") or 1)
+        if self.optimizer == "sgd" and accumulated > STABLE_GLOBAL_BATCH:
+            warnings.append(
+                f"global batch {accumulated} passes {STABLE_GLOBAL_BATCH}: plain SGD may diverge, see 'lars'"
+            )
+        return warnings
+
+    def _check_choices(self) -> None:
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise InputError(f"{name} is {value!r}: must be one of {', '.join(allowed)}")
+
+    def _check_numbers(self) -> None:
+        for name, (lowest, highest) in LIMITS.items():
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise InputError(f"{name} is {value!r}: must be a number from {lowest:g} to {highest:g}")
+        if self.warmup > self.epochs:
+            raise InputError(f"warmup is {self.warmup} epochs: must lie between 0 and epochs = {self.epochs}")
+        for fraction in self.milestones:
+            if not 0 < fraction <= 1:
+                raise InputError(f"milestones is {self.milestones}: must be fractions of the epochs, between 0 and 1")
+
+    def _check_stages(self) -> None:
+        if not 1 <= len(self.blocks) <= MOST_STAGES:
+            raise InputError(f"blocks is {self.blocks}: give 1 to {MOST_STAGES} stages, such as {RESNET50_BLOCKS}")
+        for count in self.blocks:
+            if not 1 <= count <= MOST_BLOCKS_PER_STAGE:
+                raise InputError(
+                    f"blocks is {self.blocks}: a stage has 1 to {MOST_BLOCKS_PER_STAGE} blocks; "
+                    f"ResNet-50 has {RESNET50_BLOCKS}"
+                )
+        if self.bands == "multiresolution" and len(self.blocks) < 2:
+            raise InputError(f"blocks is {self.blocks}: bands = 'multiresolution' needs two stages, for the 60 m bands")
+
+    def _check_bands(self) -> None:
+        if isinstance(self.bands, str):
+            if self.bands not in BAND_GROUPS:
+                groups = ", ".join(repr(group) for group in BAND_GROUPS)
+                raise InputError(f"bands is {self.bands!r}: must be {groups} or a list of bands")
+            if self.bands == "multiresolution" and self.upsampling != "network":
+                raise InputError(
+                    f"upsampling is {self.upsampling!r}: bands = 'multiresolution' takes native bands, 'network'"
+                )
+            return
+        unknown = [band for band in self.bands if band not in BANDS]
+        if unknown:
+            raise InputError(f"bands is {self.bands}: unknown {', '.join(unknown)}; choose from {', '.join(BANDS)}")
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            raise InputError(f"bands is {self.bands}: empty or repeated; choose from {', '.join(BANDS)}")
+
+    def _check_weights(self) -> None:
+        if not self.weights:
+            return
+        if self.bands != "rgb" or self.width != RESNET50_WIDTH or self.blocks != RESNET50_BLOCKS:
+            raise InputError(
+                f"weights is {self.weights!r}: ImageNet's weights fit bands = 'rgb', width = {RESNET50_WIDTH} and "
+                f"blocks = {RESNET50_BLOCKS} only"
+            )
+        if self.weights != "imagenet" and not resolve(self.weights).is_file():
+            raise InputError(
+                f"weights is {self.weights!r}: no such file; give one of ResNet50 without top, or 'imagenet'"
+            )
+
+    def _check_options(self) -> None:
+        for name, value in (self.optimizer_options or {}).items():
+            if value is not None and not is_of_type(value, bool | float):
+                raise InputError(f"optimizer_options: {name} is {value!r}: must be a number, true or false")
+        accumulated = (self.optimizer_options or {}).get("gradient_accumulation_steps")
+        if accumulated is not None and (type(accumulated) is not int or accumulated < 2):
+            raise InputError(
+                f"optimizer_options: gradient_accumulation_steps is {accumulated!r}: must be a whole number, at least 2"
+            )
 
 
-def check_parameters(*, cube, workers=1, bands="multispectral", upsampling="network", epochs=100, batch_size=64,
-                     warmup=5, milestones=(0.3, 0.6, 0.8), schedule="step", optimizer="sgd", precision="float32",
-                     weights=None, width=64, blocks=(3, 4, 6, 3), allow_empty_splits=False, **others):  # fmt: skip
-    """Check a training's parameters against each other and against the cube.
+@dataclass(frozen=True)
+class Workload:
+    """What a recipe amounts to on a cube and a number of workers.
 
-    Parameters
+    Attributes
     ----------
-    cube : path
-    workers : int
-    others : those of `bigearth.training.loop.train`
-
-    Returns
-    -------
-    dict
-        ``steps`` per epoch, ``global_batch``, ``left_out`` (patches of an epoch's order that fill no global batch),
-        ``scored`` ({split: split whose rows are scored for it}: "train" stands in for an empty one),
-        ``without_positive`` (labels without a training patch), ``warnings`` (list of str).
-
-    Raises
-    ------
-    InputError
-        With the parameter's name and the remedy.
+    workers, steps, global_batch : int
+        Steps per epoch; patches per step of all workers.
+    left_out : int
+        Patches of an epoch that fill no global batch.
+    scored : {split: split}
+        Whose rows are scored for validation and test: "train" stands in for an empty split.
+    without_positive : list of str
+        Labels that no training patch carries.
+    warnings : list of str
     """
-    for name, allowed in CHOICES.items():
-        value = {"upsampling": upsampling, "schedule": schedule, "optimizer": optimizer, "precision": precision}[name]
-        if value not in allowed:
-            raise InputError(f"{name} = {value!r}: must be one of {', '.join(allowed)}")
-    for name, value in {"workers": workers, "epochs": epochs, "batch_size": batch_size, "width": width}.items():
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} = {value!r}: must be a whole number, at least 1")
-    if not 0 <= warmup <= epochs:
-        raise InputError(f"warmup = {warmup} epochs: must lie between 0 and epochs = {epochs}")
-    if any(not 0 < fraction <= 1 for fraction in milestones):
-        raise InputError(f"milestones = {list(milestones)}: must be fractions of the epochs, between 0 and 1")
-    _check_bands(bands, upsampling)
-    if weights and (bands != "rgb" or width != 64 or tuple(blocks) != (3, 4, 6, 3)):
-        raise InputError("weights: ImageNet weights fit bands = 'rgb', width = 64 and blocks = (3, 4, 6, 3) only")
-    if weights not in (None, "", "imagenet") and not resolve(weights).is_file():
-        raise InputError(f"weights = {weights!r}: no such file; give one of ResNet50 without top, or 'imagenet'")
-    if bands == "multiresolution" and len(blocks) < 2:
-        raise InputError(f"blocks = {list(blocks)}: bands = 'multiresolution' needs two stages, for the 60 m bands")
-    _check_ranges(others)
-    opened = open_cube(cube)
-    if upsampling != "network" and opened.upsampling != upsampling:
-        raise InputError(f"upsampling = {upsampling!r}: data_super of {cube} is {opened.upsampling!r}; write the cube "
-                         f"with upsampling = {upsampling!r} or train with 'network'")  # fmt: skip
-    sizes = {split: len(rows) for split, rows in opened.rows.items()}
-    if not sizes["train"]:
-        raise InputError(f"{cube} has no training patch: write it with other splits")
-    empty = [split for split in ("validation", "test") if not sizes[split]]
-    if empty and not allow_empty_splits:
-        raise InputError(f"{cube} has no {' and no '.join(empty)} patch: write it with other splits, or set "
-                         "allow_empty_splits to score training rows instead")  # fmt: skip
-    global_batch = workers * batch_size
-    if global_batch > sizes["train"]:
-        raise InputError(f"batch_size = {batch_size} on {workers} workers: a batch is larger than a worker's part of "
-                         f"the {sizes['train']} training patches; at most {sizes['train'] // workers}")  # fmt: skip
-    classes = opened.classes[opened.rows["train"].start : opened.rows["train"].stop]
-    missing = [label for label, count in zip(opened.labels, classes.sum(axis=0), strict=True) if not count]
-    warnings = []
-    if missing:
-        warnings.append(f"no training patch carries {'; '.join(missing)}: trained, but cannot be learnt")
-    if empty:
-        warnings.append(f"no {' and no '.join(empty)} patch: training rows are scored in their place")
-    accumulated = global_batch * ((others.get("optimizer_options") or {}).get("gradient_accumulation_steps") or 1)
-    if optimizer == "sgd" and accumulated > STABLE_GLOBAL_BATCH:
-        warnings.append(f"global batch {accumulated} passes {STABLE_GLOBAL_BATCH}: plain SGD may diverge, see 'lars'")
-    steps = sizes["train"] // global_batch
-    return {
-        "steps": steps,
-        "global_batch": global_batch,
-        "left_out": sizes["train"] - steps * global_batch,
-        "scored": {split: "train" if split in empty else split for split in ("validation", "test")},
-        "without_positive": missing,
-        "warnings": warnings,
-    }
+
+    workers: int
+    steps: int
+    global_batch: int
+    left_out: int
+    scored: dict[str, str]
+    without_positive: list[str]
+    warnings: list[str]
 
 
-def _check_ranges(parameters):
-    for name, (low, high) in RANGES.items():
-        value = parameters.get(name, low)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise InputError(f"{name} = {value!r}: must be a number from {low:g} to {high:g}")
-
-
-def _check_bands(bands, upsampling):
-    if isinstance(bands, str):
-        if bands not in ("rgb", "multispectral", "multiresolution"):
-            raise InputError(f"bands = {bands!r}: must be 'rgb', 'multispectral', 'multiresolution' or a list of bands")
-        if bands == "multiresolution" and upsampling != "network":
-            raise InputError(f"upsampling = {upsampling!r}: bands = 'multiresolution' takes native bands, 'network'")
-    elif not bands or len(set(bands)) < len(bands) or (unknown := [band for band in bands if band not in BANDS]):
-        wrong = f"unknown {', '.join(unknown)}" if bands and len(set(bands)) == len(bands) else "empty or repeated"
-        raise InputError(f"bands = {list(bands)}: {wrong}; choose from {', '.join(BANDS)}")
+def find_unseen_labels(cube: Cube) -> list[str]:
+    """Labels that no training patch of a cube carries."""
+    rows = cube.rows["train"]
+    counts = cube.classes[rows.start : rows.stop].sum(axis=0)
+    return [label for label, count in zip(cube.labels, counts, strict=True) if count == 0]

@@ -1,16 +1,23 @@
-"""Scoring a network: on a worker's share of a split, into the file of predictions, and on patches of a folder."""
+"""Scoring a network: each worker scores its share of a split, and all put theirs together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bigearth import background
+from bigearth.background import read_ahead
+from bigearth.cube.reading import Cube
 from bigearth.scores import metrics
 from bigearth.training import batches, network
+from bigearth.training.team import Team
+
+Score = Callable[[range], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
-def scorer(team, model, data, keys, batch_size):
-    """Function that scores this worker's share of a split.
+def make_scorer(team: Team, model: keras.Model, cube: Cube, keys: Sequence[str], batch_size: int) -> Score:
+    """Make the function that scores this worker's share of a split.
 
     Returns
     -------
@@ -20,31 +27,34 @@ def scorer(team, model, data, keys, batch_size):
     logits = keras.Model(model.input, model.get_layer("logits").output)
 
     @tf.function(autograph=False)
-    def predict(features, truth):
+    def predict(features: Any, truth: Any) -> tuple:
         raw = logits(features, training=False)
         return tf.sigmoid(raw), network.binary_crossentropy(tf.cast(truth, tf.float32), raw)
 
-    def score(rows):
-        part = batches.share_of(rows, team.rank, team.size)
-        for (features, truth), count in background.read_ahead(batches.evaluation_batches(data, keys, part, batch_size)):
-            yield (truth[:count], *(result.numpy()[:count] for result in predict(features, truth)))
+    def score(rows: range) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        share = batches.find_share(rows, team.rank, team.size)
+        for (features, truth), count in read_ahead(batches.read_scoring_batches(cube, keys, share, batch_size)):
+            probability, loss = predict(features, truth)
+            yield truth[:count], probability.numpy()[:count], loss.numpy()[:count]
 
     return score
 
 
-def validate(team, score, rows):
+def validate(team: Team, score: Score, rows: range) -> tuple[float, float]:
     """Mean loss and micro F1 of a split, from sums over all workers: exact for shares of any size."""
-    sums = 0
+    sums = np.zeros(5)  # loss, patches, true positives, false positives, false negatives
     for truth, probability, loss in score(rows):
         counts = metrics.count_decisions(truth, metrics.assign_labels(probability))
         sums = sums + np.array([loss.sum(dtype=np.float64), len(loss), *counts.sum(axis=1)])
-    loss, patches, *counts = team.sum(sums + np.zeros(5))
-    return float(loss / patches), float(metrics.precision_recall_f1(np.array(counts)[:, None], "micro")[2])
+    loss, patches, *totals = team.sum(sums)
+    f1 = metrics.precision_recall_f1(np.array(totals)[:, None], "micro")[2]
+    return float(loss / patches), float(f1)
 
 
-def predict_split(team, score, rows, labels):
+def predict_split(team: Team, score: Score, rows: range, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Truth (N, labels) and score (N, labels) of a split in row order, on every worker."""
-    parts = [np.zeros((0, 2 * labels), np.float32)]
-    parts += [np.concatenate([truth, probability], axis=1, dtype=np.float32) for truth, probability, _ in score(rows)]
-    both = team.gather(np.concatenate(parts))
+    tables = [np.zeros((0, 2 * labels), np.float32)]
+    for truth, probability, _ in score(rows):
+        tables.append(np.concatenate([truth, probability], axis=1, dtype=np.float32))
+    both = team.gather(np.concatenate(tables))
     return both[:, :labels].astype(np.uint8), both[:, labels:]

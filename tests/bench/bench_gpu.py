@@ -28,11 +28,8 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from bigearth.patch import BANDS  # noqa: E402
-from bigearth.training import (
-    augmentation,
-    network,
-    recipe,  # noqa: E402
-)
+from bigearth.training import augmentation, network  # noqa: E402
+from bigearth.training.recipe import Recipe  # noqa: E402
 
 
 class Augmented(keras.Model):
@@ -69,11 +66,12 @@ def main():
     parser.add_argument("--policy", default="mixed_bfloat16", help="Keras' dtype policy")
     arguments = parser.parse_args()
     keras.config.set_dtype_policy(arguments.policy)
+    recipe = Recipe(bands="multispectral", width=arguments.width, blocks=[3, 4, 6, 3], dropout=0.5)
     statistics = dict.fromkeys(BANDS, 1500.0), dict.fromkeys(BANDS, 700.0)
-    model = Augmented(network.build(43, *statistics, width=arguments.width))
+    model = Augmented(network.build(recipe, 43, *statistics))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01, 0.9, nesterov=True), loss, jit_compile=True)
-    random, shapes = np.random.default_rng(0), recipe.inputs_of("multispectral", "network")
+    random, shapes = np.random.default_rng(0), recipe.inputs
     data = [({key: random.integers(0, 5000, (arguments.batch, *shape), np.uint16) for key, shape in shapes.items()},
              random.integers(0, 2, (arguments.batch, 43)).astype("float32")) for _ in range(4)]  # fmt: skip
 

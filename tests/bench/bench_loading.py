@@ -37,8 +37,8 @@ def memmap_loop(cube, rows):
 
 
 def shuffled(cube, rows):
-    order = np.concatenate([batches.epoch_order(rows, seed=1, epoch=epoch) for epoch in range(PASSES)])
-    return batches.training_batches(cube, list(SHAPES), order, BATCH, 0, 1)
+    order = np.concatenate([batches.order_rows(rows, seed=1, epoch=epoch) for epoch in range(PASSES)])
+    return batches.read_training_batches(cube, list(SHAPES), order, BATCH, 0, 1)
 
 
 def in_batches(patches):

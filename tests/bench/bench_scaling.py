@@ -33,8 +33,9 @@ def rounds(width, blocks, batch, steps, count):
     from bigearth.patch import BANDS, BANDS_AT, DATASET_OF, PIXELS
     from bigearth.training import network, optimizers, team
     from bigearth.training import step as training_step
+    from bigearth.training.recipe import Recipe
 
-    together, alone = team.join(), team.Team()
+    together, alone = team.join_team(), team.Team()
     mpi = MPI.COMM_WORLD
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(1)
@@ -43,10 +44,11 @@ def rounds(width, blocks, batch, steps, count):
     truth = random.integers(0, 2, (batch, 43)).astype("uint8")
 
     def prepared(members):
-        model = network.build(43, dict.fromkeys(BANDS, 1000.0), dict.fromkeys(BANDS, 500.0), width=width, blocks=blocks)
-        updates = optimizers.optimizer("sgd", None, "float32")
+        recipe = Recipe(width=width, blocks=blocks, optimizer="sgd", dropout=0.5, mixup=0.2)
+        model = network.build(recipe, 43, dict.fromkeys(BANDS, 1000.0), dict.fromkeys(BANDS, 500.0))
+        updates = optimizers.make_optimizer(recipe)
         updates.build(model.trainable_variables)
-        step = training_step.compile_step(members, model, updates)
+        step = training_step.compile_step(members, model, updates, recipe)
         seed, rate, stop = tf.constant([1, 2], tf.int32), tf.constant(1e-3), tf.constant(0.0)
         run = lambda: float(step(features, truth, seed, rate, stop)[0])  # noqa: E731
         run(), run()

@@ -23,7 +23,8 @@ from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.miniature.archive import miniature
 from bigearth.patch import BANDS, PIXELS
-from bigearth.training import batches, network, optimizers, recipe, team
+from bigearth.training import batches, network, optimizers, team
+from bigearth.training.recipe import Recipe
 from bigearth.training.step import compile_step
 
 
@@ -31,13 +32,21 @@ class Trainer:
     """One worker's network and step, with input from the cube or one repeated batch."""
 
     def __init__(self, arguments, augment=True):
-        self.team, self.batch = team.join(), arguments.batch
+        self.team, self.batch = team.join_team(), arguments.batch
         self.cube = open_cube(resolve(arguments.workdir) / "cube.h5")
-        self.keys = list(recipe.inputs_of("multispectral", "network"))
-        model = network.build(43, self.cube.mean, self.cube.std, width=arguments.width, blocks=arguments.blocks)
-        updates = optimizers.optimizer()
+        recipe = Recipe(
+            width=arguments.width,
+            blocks=arguments.blocks,
+            optimizer="sgd",
+            dropout=0.5,
+            augment=augment,
+            mixup=0.2 if augment else 0.0,
+        )
+        self.keys = list(recipe.inputs)
+        model = network.build(recipe, 43, self.cube.mean, self.cube.std)
+        updates = optimizers.make_optimizer(recipe)
         updates.build(model.trainable_variables)
-        self.compiled = compile_step(self.team, model, updates, augment, 0.2 if augment else 0)
+        self.compiled = compile_step(self.team, model, updates, recipe)
         self.epoch = 0
 
     def batches(self):
@@ -45,8 +54,11 @@ class Trainer:
         while True:
             self.epoch += 1
             rows = range(sum(len(rows) for rows in self.cube.rows.values()))
-            order = batches.epoch_order(rows, 1, self.epoch)
-            yield from batches.training_batches(self.cube, self.keys, order, self.batch, self.team.rank, self.team.size)
+            order = batches.order_rows(rows, 1, self.epoch)
+            members = self.team
+            yield from batches.read_training_batches(
+                self.cube, self.keys, order, self.batch, members.rank, members.size
+            )
 
     def step(self, features, truth):
         zero = tf.constant(0.0)
@@ -80,8 +92,8 @@ def against_keras_fit(arguments):
     plain = keras.applications.ResNet50(weights=None, input_shape=(PIXELS[10], PIXELS[10], len(BANDS)), classes=43,
                                         classifier_activation="sigmoid")  # fmt: skip
     if arguments.width != 64:  # a smoke test: the same small network on both sides
-        plain = network.build(43, trainer.cube.mean, trainer.cube.std, upsampling="bilinear", width=arguments.width,
-                              blocks=arguments.blocks)  # fmt: skip
+        narrow = Recipe(upsampling="bilinear", width=arguments.width, blocks=arguments.blocks, dropout=0.5)
+        plain = network.build(narrow, 43, trainer.cube.mean, trainer.cube.std)
     plain.compile(keras.optimizers.SGD(0.001, 0.9, nesterov=True), "binary_crossentropy")
     steps = 2  # in one call of fit, which has some work of its own
     images = np.random.default_rng(0).random((steps * arguments.batch, PIXELS[10], PIXELS[10], len(BANDS)), np.float32)

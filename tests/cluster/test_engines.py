@@ -181,10 +181,10 @@ def test_hidden_gpus_are_no_silent_training_on_cores(monkeypatch):
     from bigearth.training import team
 
     with pytest.raises(InputError, match="TensorFlow sees no GPU"):
-        team.join()
+        team.join_team()
     for nothing in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", nothing)
-        assert team.join().size == 1
+        assert team.join_team().size == 1
 
 
 @pytest.mark.parametrize("launcher", ["mpi", "horovodrun"])

@@ -26,9 +26,9 @@ def test_a_site_that_is_ready(slurm, tmp_path):
     notebook = next(tmp_path.glob("results/00_acceptance*ipynb")).read_text()
     assert code == 0, printed + notebook[-3000:]
     verdict = pd.read_csv(tmp_path / "results/00_acceptance/verdict.csv")
-    assert verdict.what.tolist() == ["workers", "GPUs", "all-reduce", "killed worker", "cube", "resumed"]
+    assert verdict.what.tolist() == ["workers", "GPUs", "all-reduce", "cube", "killed worker", "resumed"]
     assert verdict.ready.eq("ready").all()
-    assert verdict.found[0].startswith("2 ranks on 2 nodes") and "rank 1 of 2" in verdict.found[3]
+    assert verdict.found[0].startswith("2 ranks on 2 nodes") and "rank 1 of 2" in verdict.found[4]
     words = [o.data["text/markdown"] for c in nbformat.reads(notebook, 4).cells for o in c.get("outputs", [])
              if "text/markdown" in o.get("data", {})]  # fmt: skip
     assert "**This site is ready.**" in words

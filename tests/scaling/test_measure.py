@@ -5,6 +5,7 @@ import pytest
 from bigearth.errors import InputError
 from bigearth.scaling import measure
 from bigearth.scaling.measure import choose_batches, measure_scaling
+from bigearth.training import start
 
 
 class Workers:
@@ -19,9 +20,10 @@ class Workers:
     def __exit__(self, *_):
         pass
 
-    def run(self, function, share, run, batch_size, seed, **training):
-        assert function is measure.train_on_share and share == 2 and training["epochs"] == 2
-        self.calls.append((self.count, run, batch_size, seed))
+    def run(self, function, run, workdir, cube, recipe, prepare):
+        assert function is start.train and prepare.func is measure.keep_to_share and prepare.args == (2,)
+        assert recipe.epochs == 2
+        self.calls.append((self.count, run, recipe.batch_size, recipe.seed))
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ def test_network_is_counted_as_keras_counts_it():
     assert count_network(bands=3, size=224, classes=1000).weights == 25_583_592
     keras = pytest.importorskip("keras")
     from bigearth.training import network
+    from bigearth.training.recipe import Recipe
 
-    model = network.build(
-        7, dict.fromkeys(network.BANDS, 0.0), dict.fromkeys(network.BANDS, 1.0), width=8, blocks=(1, 2)
-    )
+    zeros, ones = dict.fromkeys(network.BANDS, 0.0), dict.fromkeys(network.BANDS, 1.0)
+    model = network.build(Recipe(width=8, blocks=[1, 2]), 7, zeros, ones)
     net = count_network(width=8, blocks=(1, 2), classes=7)
     weights = [variable for variable in model.trainable_variables]
     assert net.weights == sum(int(np.prod(w.shape)) for w in weights) and net.tensors == len(weights)

@@ -24,7 +24,7 @@ def test_patches_are_turned_by_all_eight_symmetries_alike_in_all_resolutions():
 def test_mix_up_blends_patches_and_labels_by_the_same_weight():
     truth = np.eye(64, dtype=np.float32)
     features = {"a": np.tile(truth[:, None, None], (1, 4, 4, 1)), "b": np.tile(truth[:, None, None], (1, 2, 2, 1))}
-    mixed, labels = augmentation.mix_up(features, truth, 0.4, keras.random.SeedGenerator(1))
+    mixed, labels = augmentation.mix_up(features, truth, keras.layers.MixUp(0.4), keras.random.SeedGenerator(1))
     labels = np.array(labels)
     assert np.allclose(np.array(mixed["a"])[:, 1, 2], labels) and np.allclose(np.array(mixed["b"])[:, 0, 1], labels)
     assert np.allclose(labels.sum(axis=1), 1) and (labels >= 0).all()

@@ -3,7 +3,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bigearth import background
 from bigearth.training import batches
 
 
@@ -14,25 +13,25 @@ def data():
 
 
 def test_every_epoch_visits_every_row_once_in_another_order():
-    first, second = (batches.epoch_order(range(10, 90), seed=1, epoch=epoch) for epoch in (0, 1))
+    first, second = (batches.order_rows(range(10, 90), seed=1, epoch=epoch) for epoch in (0, 1))
     assert sorted(first) == sorted(second) == list(range(10, 90))
-    assert (first != second).any() and (first == batches.epoch_order(range(10, 90), 1, 0)).all()
+    assert (first != second).any() and (first == batches.order_rows(range(10, 90), 1, 0)).all()
 
 
 def test_rows_come_in_contiguous_blocks():
-    order = batches.epoch_order(range(1600), seed=1, epoch=0)
+    order = batches.order_rows(range(1600), seed=1, epoch=0)
     assert (np.diff(order) != 1).sum() + 1 <= 1600 // batches.BLOCK + 1
 
 
 def test_other_rows_share_a_batch_in_the_next_epoch():
-    starts = {min(batches.epoch_order(range(1600), 1, epoch).reshape(-1, 16)[0]) % batches.BLOCK for epoch in range(9)}
+    starts = {min(batches.order_rows(range(1600), 1, epoch).reshape(-1, 16)[0]) % batches.BLOCK for epoch in range(9)}
     assert len(starts) > 1
 
 
 def test_workers_parts_are_disjoint_and_together_the_global_batches(data):
-    order = batches.epoch_order(range(100), seed=1, epoch=0)
-    single = list(batches.training_batches(data, ["data_10m"], order, 12, 0, 1))
-    parts = [list(batches.training_batches(data, ["data_10m"], order, 4, rank, 3)) for rank in range(3)]
+    order = batches.order_rows(range(100), seed=1, epoch=0)
+    single = list(batches.read_training_batches(data, ["data_10m"], order, 12, 0, 1))
+    parts = [list(batches.read_training_batches(data, ["data_10m"], order, 4, rank, 3)) for rank in range(3)]
     assert len(single) == 8 and {len(part) for part in parts} == {8}
     for step, (features, classes) in enumerate(single):
         assert (np.concatenate([part[step][1] for part in parts]) == classes).all()
@@ -46,41 +45,21 @@ def test_workers_parts_are_disjoint_and_together_the_global_batches(data):
 def test_evaluation_counts_every_patch_once(data, workers):
     seen = []
     for rank in range(workers):
-        part = batches.share_of(range(30, 100), rank, workers)
-        for (features, classes), count in batches.evaluation_batches(data, ["data_10m"], part, 8):
+        part = batches.find_share(range(30, 100), rank, workers)
+        for (features, classes), count in batches.read_scoring_batches(data, ["data_10m"], part, 8):
             assert len(classes) == len(features["data_10m"]) == 8
             seen += list(classes[:count, 0])
     assert seen == list(range(30, 100))
 
 
 def test_a_worker_without_patches_has_no_batch(data):
-    assert not list(batches.evaluation_batches(data, ["data_10m"], batches.share_of(range(2), 0, 3), 8))
+    assert not list(batches.read_scoring_batches(data, ["data_10m"], batches.find_share(range(2), 0, 3), 8))
 
 
 def test_rare_classes_are_repeated_by_the_square_root_of_their_rarity():
     classes = np.zeros((1000, 2), np.uint8)
     classes[:, 0], classes[:25, 1] = 1, 1
-    repeats = batches.rare_class_repeats(classes, share=0.1)
+    repeats = batches.count_repeats(classes, share=0.1)
     assert np.allclose(repeats[:25], 2) and (repeats[25:] == 1).all()
-    order = batches.epoch_order(range(1000), 1, 0, repeats)
+    order = batches.order_rows(range(1000), 1, 0, repeats)
     assert (np.bincount(order)[:25] == 2).all() and len(order) == 1025
-
-
-def test_reading_ahead_keeps_order_and_raises_what_the_source_raises():
-    def source():
-        yield from range(10)
-        raise OSError("disk gone")
-
-    seen = []
-    with pytest.raises(OSError, match="disk gone"):
-        for item in background.read_ahead(source()):
-            seen.append(item)
-    assert seen == list(range(10))
-
-
-def test_reading_ahead_stops_when_nobody_listens():
-    taken = []
-    ahead = background.read_ahead((taken.append(i) for i in range(1000)), depth=2)
-    next(ahead)
-    ahead.close()
-    assert len(taken) < 10

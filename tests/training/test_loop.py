@@ -16,9 +16,23 @@ from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.scores.predictions import read_predictions
-from bigearth.training import checkpoints, loop, recipe, records
+from bigearth.training import loop, records
+from bigearth.training.recipe import Recipe
 
-TINY = {"width": 4, "blocks": (1, 1), "epochs": 3, "batch_size": 4, "warmup": 1, "deterministic": True}
+# Small enough for a test, with everything in it that a step can do.
+TINY = {
+    "width": 4,
+    "blocks": [1, 1],
+    "epochs": 3,
+    "batch_size": 4,
+    "warmup": 1,
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "milestones": [0.3, 0.6, 0.8],
+    "dropout": 0.5,
+    "mixup": 0.2,
+    "deterministic": True,
+}
 SAME = ["epoch", "learning_rate", "loss", "val_loss", "val_f1", "images"]  # what two equal runs share
 WORKER = Path(__file__).with_name("training_worker.py")
 
@@ -40,6 +54,11 @@ def on_workers(workers, check=True, **parameters):
     assert done.returncode == 0, done.stdout + done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return sorted(results, key=lambda result: result["rank"]), done.stdout
+
+
+def train(run, place, **changes):
+    """Train on one worker, in this process."""
+    return loop.train(run, **place, recipe=Recipe(**TINY | changes))
 
 
 def history(workdir, run):
@@ -64,7 +83,7 @@ def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, t
     table = history(place["workdir"], "two")
     assert list(table["epoch"]) == [1, 2, 3] and (table["images"] == 8 * steps).all()
     timings = pd.read_csv(folder / "timings.csv")
-    assert len(timings) == 3 * 2 * min(steps, loop.SAMPLED) and list(timings) == records.TIMINGS
+    assert len(timings) == 3 * 2 * min(steps, loop.SAMPLED_STEPS) and list(timings) == list(records.TIMINGS)
     parts = timings[["input_s", "compute_s", "allreduce_s"]]
     assert (parts >= 0).all(axis=None) and (parts.sum(axis=1) <= timings["step_s"] + 1e-3).all()
     read = read_predictions(folder / "predictions.h5")
@@ -87,7 +106,11 @@ def test_a_finished_run_returns_at_once_and_another_recipe_needs_another_name(pl
     again = on_workers(2, run="two", **place, **TINY)[0]
     assert again == two
     refused = on_workers(2, check=False, run="two", **place, **TINY | {"width": 8})
-    assert refused.returncode and "run two exists with width = 4, now 8" in refused.stderr
+    assert (
+        refused.returncode
+        and "run two exists with width = 4, now 8" in refused.stderr
+        and "remove" not in refused.stderr
+    )
 
 
 @pytest.mark.parametrize("accident", ["die", "raise", "signal"])
@@ -130,7 +153,7 @@ def on_start(place):
     """The weights before training, from the same seed."""
     cube = open_cube(place["cube"])
     keras.utils.set_random_seed(1)
-    return loop.network.build(len(cube.labels), cube.mean, cube.std, width=4, blocks=(1, 1)).get_weights()
+    return loop.network.build(Recipe(**TINY), len(cube.labels), cube.mean, cube.std).get_weights()
 
 
 def test_one_worker_needs_no_horovod(place):
@@ -144,47 +167,43 @@ def test_one_worker_needs_no_horovod(place):
 
 def test_a_nan_loss_stops_with_epoch_step_rate_and_advice(place):
     with pytest.raises(InputError, match=r"nan in epoch 1, step \d+, at learning rate 1.*e\+.*lower learning_rate"):
-        loop.train(run="nan", **place, **TINY | {"learning_rate": 1e20, "warmup": 0})
+        train("nan", place, learning_rate=1e20, warmup=0)
 
 
 def test_weights_that_became_nan_are_not_kept(place, monkeypatch):
-    monkeypatch.setattr(loop.evaluation, "validate", lambda *_: (np.nan, 0.0))
+    monkeypatch.setattr(loop.scoring, "validate", lambda *_: (np.nan, 0.0))
     with pytest.raises(InputError, match=r"validation loss became nan in epoch 1.*there is no checkpoint yet"):
-        loop.train(run="nan-at-the-end", **place, **TINY)
+        train("nan-at-the-end", place)
     assert not list((Path(place["workdir"]) / "runs/nan-at-the-end").rglob("*.npz"))
 
 
 def test_a_kill_after_the_last_checkpoint_loses_no_line(place):
-    chosen = {"run": "last-line", **place, **TINY | {"epochs": 2}}
-    loop.train(**chosen)
+    train("last-line", place, epochs=2)
     folder = Path(place["workdir"]) / "runs/last-line"
     whole = (folder / "history.csv").read_text()
     (folder / "history.csv").write_text(whole[: whole.rindex("\n2,") + 1])
     (folder / "provenance.json").unlink()
-    loop.train(**chosen)
+    train("last-line", place, epochs=2)
     assert (folder / "history.csv").read_text() == whole
 
 
 def test_another_cube_under_the_same_name_is_refused(place, monkeypatch):
-    chosen = {"run": "another-cube", **place, **TINY | {"epochs": 1}}
-    loop.train(**chosen)
+    train("another-cube", place, epochs=1)
     opened = open_cube(place["cube"])
-    for module in (recipe, loop):
-        fewer = opened.rows | {"train": opened.rows["train"][:-1]}
-        monkeypatch.setattr(module, "open_cube", lambda path, rows=fewer: replace(opened, rows=rows))
+    fewer = opened.rows | {"train": opened.rows["train"][:-1]}
+    monkeypatch.setattr(loop, "open_cube", lambda path: replace(opened, rows=fewer))
     with pytest.raises(InputError, match="another-cube was trained on a cube with .* has 43 classes and .*: choose"):
-        loop.train(**chosen)
+        train("another-cube", place, epochs=1)
     (Path(place["workdir"]) / "runs/another-cube/provenance.json").unlink()
     with pytest.raises(InputError, match="another-cube was trained on a cube with"):
-        loop.train(**chosen)
+        train("another-cube", place, epochs=1)
 
 
 def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
     opened = open_cube(place["cube"])
     without = replace(opened, rows=opened.rows | {"validation": range(0, 0), "test": range(0, 0)})
-    for module in (recipe, loop):
-        monkeypatch.setattr(module, "open_cube", lambda path: without)
-    result = loop.train(run="empty", allow_empty_splits=True, **place, **TINY | {"epochs": 1})
+    monkeypatch.setattr(loop, "open_cube", lambda path: without)
+    result = train("empty", place, epochs=1, allow_empty_splits=True)
     assert result["scored"] == {"validation": "train", "test": "train"}
     read = read_predictions(Path(place["workdir"]) / "runs/empty/predictions.h5")
     assert set(read.split) == {"train"} and len(read.patch) == len(opened.rows["train"])
@@ -202,7 +221,7 @@ def test_training_rows_stand_in_for_empty_splits(place, monkeypatch):
 )
 def test_the_open_ends_train(place, variant):
     name = "-".join(variant)
-    result = loop.train(run=name, **place, **TINY | {"epochs": 1} | variant)
+    result = train(name, place, **{"epochs": 1} | variant)
     table = history(place["workdir"], name)
     assert np.isfinite(table.to_numpy(float)).all() and 0 <= result["test_f1"] <= 1
 
@@ -210,28 +229,3 @@ def test_the_open_ends_train(place, variant):
 def test_xla_compiles_the_inner_part(place):
     on_workers(1, run="xla", **place, **TINY | {"epochs": 1, "jit_compile": True, "deterministic": False})
     assert np.isfinite(history(place["workdir"], "xla").to_numpy(float)).all()
-
-
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):
-    for epoch in (1, 2, 3):
-        checkpoints.write(tmp_path, [np.full(1000, epoch)], {"epoch": epoch})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0002.npz", "epoch-0003.npz"]
-    last = tmp_path / "epoch-0003.npz"
-    for damage in (lambda b: b[:-50], lambda b: b[:2000] + b"x" + b[2001:], lambda b: b""):
-        whole = last.read_bytes()
-        last.write_bytes(damage(whole))
-        path, state = checkpoints.newest(tmp_path)
-        assert path.name == "epoch-0002.npz" and state == {"epoch": 2}
-        assert "epoch-0003.npz is damaged" in capsys.readouterr().out
-        last.write_bytes(whole)
-    variable = keras.Variable(np.zeros(1000))
-    checkpoints.read(checkpoints.newest(tmp_path)[0], [variable])
-    assert (np.array(variable) == 3).all()
-
-
-def test_a_crash_while_writing_leaves_the_checkpoint_before_intact(tmp_path, monkeypatch):
-    checkpoints.write(tmp_path, [np.ones(10)], {"epoch": 1})
-    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError("no space left")))
-    with pytest.raises(OSError):
-        checkpoints.write(tmp_path, [np.ones(10)], {"epoch": 2})
-    assert checkpoints.newest(tmp_path)[1] == {"epoch": 1}

@@ -4,7 +4,8 @@ import pytest
 
 from bigearth.cube.reading import open_cube
 from bigearth.patch import BANDS
-from bigearth.training import network, recipe
+from bigearth.training import network
+from bigearth.training.recipe import Recipe
 
 MEAN, STD = (
     {band: 1000.0 + 100 * i for i, band in enumerate(BANDS)},
@@ -14,12 +15,12 @@ MEAN, STD = (
 
 def digital_numbers(bands="multispectral", upsampling="network", patches=2):
     random = np.random.default_rng(0)
-    shapes = recipe.inputs_of(bands, upsampling)
+    shapes = Recipe(bands=bands, upsampling=upsampling).inputs
     return {key: random.integers(0, 4000, (patches, *shape), np.uint16) for key, shape in shapes.items()}
 
 
-def small(bands="multispectral", upsampling="network", **more):
-    return network.build(5, MEAN, STD, bands, upsampling, width=4, blocks=(1, 1, 1), **more)
+def small(bands="multispectral", **more):
+    return network.build(Recipe(bands=bands, width=4, blocks=[1, 1, 1], **more), 5, MEAN, STD)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def keras_resnet(tmp_path_factory):
 
 def test_full_size_equals_keras_resnet50_with_the_same_weights(keras_resnet):
     theirs, path = keras_resnet
-    ours = network.build(43, MEAN, STD, "rgb", weights=path)
+    ours = network.build(Recipe(bands="rgb", width=64, blocks=[3, 4, 6, 3], weights=path), 43, MEAN, STD)
     network.load_imagenet(ours, path)
     features = digital_numbers("rgb")
     # what the ImageNet weights were trained on: 0 - 255, blue first, less the mean colour
@@ -52,8 +53,9 @@ def test_upsampling_in_the_network_equals_the_cubes_bilinear_bands(tiny_cube):
     cube = open_cube(tiny_cube)
     scaled = {}
     for upsampling in ("network", "bilinear"):
-        model = network.build(5, cube.mean, cube.std, upsampling=upsampling, width=4, blocks=(1,))
-        features = {key: cube.array(key)[:2] for key in recipe.inputs_of("multispectral", upsampling)}
+        recipe = Recipe(upsampling=upsampling, width=4, blocks=[1])
+        model = network.build(recipe, 5, cube.mean, cube.std)
+        features = {key: cube.array(key)[:2] for key in recipe.inputs}
         scaled[upsampling] = np.array(keras.Model(model.input, model.get_layer("conv1_pad").input)(features))
     std = np.array([cube.std[band] for band in BANDS])
     assert np.abs((scaled["network"] - scaled["bilinear"]) * std).max() < 0.51  # the cube's are rounded to integers
@@ -103,11 +105,11 @@ def test_loss_equals_keras_and_weights_only_positives():
 def test_positive_weights_are_bounded_roots_of_the_rarity():
     classes = np.zeros((101, 3), np.uint8)
     classes[:, 0], classes[0, 1], classes[:5, 2] = 1, 1, 1
-    assert np.allclose(network.positive_weights(classes), [1, 10, np.sqrt(96 / 5)])
+    assert np.allclose(network.weigh_positives(classes), [1, 10, np.sqrt(96 / 5)])
 
 
 def test_the_table_of_stages_counts_every_parameter():
     model = small("multiresolution")
-    table = network.stages(model)
+    table = network.list_stages(model)
     assert sum(row["parameters"] for row in table) == sum(layer.count_params() for layer in model.layers if "conv" in
                                                           layer.name or layer.name == "logits")  # fmt: skip

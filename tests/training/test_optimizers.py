@@ -1,7 +1,10 @@
 import keras
 import numpy as np
+import pytest
 
+from bigearth.errors import InputError
 from bigearth.training import optimizers
+from bigearth.training.recipe import Recipe
 
 
 def test_lars_follows_the_written_out_update():
@@ -27,7 +30,16 @@ def test_lars_is_saved_and_loaded_by_keras():
 
 
 def test_options_reach_keras_as_they_are():
-    sgd = optimizers.optimizer("sgd", {"global_clipnorm": 1.0, "gradient_accumulation_steps": 2})
+    options = {"global_clipnorm": 1.0, "gradient_accumulation_steps": 2}
+    sgd = optimizers.make_optimizer(Recipe(optimizer="sgd", optimizer_options=options))
     assert (sgd.nesterov, sgd.momentum, sgd.global_clipnorm, sgd.gradient_accumulation_steps) == (True, 0.9, 1.0, 2)
-    assert isinstance(optimizers.optimizer("lamb"), keras.optimizers.Lamb)
-    assert isinstance(optimizers.optimizer("lars", precision="mixed_float16"), keras.optimizers.LossScaleOptimizer)
+    assert isinstance(optimizers.make_optimizer(Recipe(optimizer="lamb")), keras.optimizers.Lamb)
+    scaled = optimizers.make_optimizer(Recipe(optimizer="lars", precision="mixed_float16"))
+    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
+
+
+@pytest.mark.parametrize("options", [{"clipnrm": 1.0}, {"clipnorm": 1.0, "global_clipnorm": 1.0}])
+def test_options_that_keras_does_not_take_are_an_error_in_one_line(options):
+    with pytest.raises(InputError, match="optimizer_options is") as caught:
+        optimizers.make_optimizer(Recipe(optimizer_options=options))
+    assert "\n" not in str(caught.value)

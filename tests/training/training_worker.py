@@ -1,23 +1,34 @@
 """One worker of test_training: ``mpiexec -n 2 python training_worker.py '{"run": ..., "accident": ...}'``.
 
 Accidents, at the start of the given epoch (counted from 0): ``die`` ends rank 1 without a word, ``raise`` raises on it,
-``signal`` sends it SIGUSR1. ``frozen`` lets BatchNorm use its running statistics.
+``signal`` sends it SIGUSR1. ``slow disk``: each checkpoint takes ``at`` seconds more.
+``frozen`` lets BatchNorm use its running statistics.
 """
 
 import json
 import os
 import signal
 import sys
+import time
 
 import keras
 
 from bigearth.errors import Interrupted
-from bigearth.training import batches, loop, network
+from bigearth.training import batches, checkpoints, loop, network
+from bigearth.training.recipe import Recipe
 
 
-def main(run, accident=None, at=None, frozen=False, **parameters):
-    if accident:
-        epoch_order = batches.epoch_order
+def main(run, workdir, cube, accident=None, at=None, frozen=False, **recipe):
+    if accident == "slow disk":
+        write = checkpoints.write
+
+        def write_slowly(*arguments):
+            time.sleep(at)
+            write(*arguments)
+
+        checkpoints.write = write_slowly
+    elif accident:
+        order_rows = batches.order_rows
 
         def disturbed(rows, seed, epoch, repeats=None):
             if epoch == at and os.environ.get("OMPI_COMM_WORLD_RANK", "1") == "1":
@@ -26,9 +37,9 @@ def main(run, accident=None, at=None, frozen=False, **parameters):
                 if accident == "raise":
                     raise ValueError("the disk of worker 1 is gone")
                 os.kill(os.getpid(), signal.SIGUSR1)
-            return epoch_order(rows, seed, epoch, repeats)
+            return order_rows(rows, seed, epoch, repeats)
 
-        batches.epoch_order = disturbed
+        batches.order_rows = disturbed
     if frozen:
         build = network.build
 
@@ -40,7 +51,7 @@ def main(run, accident=None, at=None, frozen=False, **parameters):
 
         network.build = frozen_build
     try:
-        result = loop.train(run=run, **parameters)
+        result = loop.train(run, workdir, cube, Recipe(**recipe))
     except Interrupted as stopped:  # by returning, no worker is killed before it has said so
         result = {"interrupted": str(stopped)}
     os.write(1, f"{json.dumps(result)}\n".encode())  # in one piece: mpiexec mixes what its ranks write
