@@ -1,40 +1,53 @@
-"""BigEarthNet archives: the index of their patches, and the pixels of one patch.
+"""The index of an archive: its patches with their labels, places and splits.
 
-Two layouts are known by their content. v1.0: one folder a patch with twelve GeoTIFFs and a JSON with labels and
+Two layouts are known by their content. v1.0: one folder per patch with twelve GeoTIFFs and a JSON with labels and
 place. v2.0: ``metadata.parquet`` beside ``BigEarthNet-S2/<tile>/<patch>/``. Lists of an archive stand in ``lists/``:
 ``patches_with_seasonal_snow.csv``, ``patches_with_cloud_and_shadow.csv`` and ``splits/{train,val,test}.csv``.
 """
 
-import json
 import os
 import re
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from osgeo import gdal
 from tqdm import tqdm
 
-from bigearth import labels as nomenclature
-from bigearth.archive.lists import FLAGS, SPLIT_FILES, read_splits
+from bigearth.archive import index_cache
+from bigearth.archive.lists import (
+    FLAGS,
+    SPLIT_FILES,
+    count_unknown,
+    find_list,
+    find_packed,
+    read_names,
+    read_splits,
+    warn_of_unknown,
+)
+from bigearth.archive.metadata_v1 import SUFFIX as JSON
+from bigearth.archive.metadata_v1 import read_patch_metadata
 from bigearth.archive.metadata_v2 import read_metadata
 from bigearth.errors import InputError
+from bigearth.labels import label_names
 from bigearth.patch import BANDS, MINIATURE_MARKER
 
-gdal.UseExceptions()
-
-JSON = "_labels_metadata.json"  # after the name of a v1.0 patch
 _PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
-_TILE = re.compile(r"_(T\d\d[A-Z]{3})(?:_|$)")
+_COLUMNS = "patch folder labels split tile tile_source country date x y epsg snow cloud".split()
 _READERS = 16  # threads: on a parallel file system opening a file is waiting, not work
+_FOLDERS_AT_ONCE = 64
+_REMEDY = "restore it from the archive, or exclude the patch"
 
 
-def read_index(archive, workdir, pixels=True):
-    """One row a patch, sorted by name; read once, then from ``<workdir>/patches.parquet``.
+def read_index(
+    archive: str | Path, workdir: str | Path, pixels: bool = True, exclude: Iterable[str | Path] = ()
+) -> pd.DataFrame:
+    """Read the index of an archive: one row per patch, sorted by name; then keep it in ``<workdir>/patches.parquet``.
 
-    Every patch folder is listed and every label looked up; pixels are checked when they are read. The cached index is
-    read again when the archive's folder, its lists or its ``metadata.parquet`` changed.
+    Every patch folder is listed and every label looked up; pixels are checked when they are read. The archive is read
+    again when its folder, its lists or its ``metadata.parquet`` changed.
 
     Parameters
     ----------
@@ -44,71 +57,184 @@ def read_index(archive, workdir, pixels=True):
         Scratch folder, created where absent.
     pixels : bool
         Whether the patches' files must be there; not where their pixels are cut from tiles.
+    exclude : list of str
+        CSV files of patch names that will be left out: a damaged patch among them is no error.
 
     Returns
     -------
     pandas.DataFrame
         patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source
         (product name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown).
-        ``attrs``: archive, version (1 or 2), miniature, key; of v2.0 also absent (patches of ``metadata.parquet`` that
-        are not there) and unlisted (patches that are not in it: it leaves out those under snow, cloud or shadow).
+        A damaged patch has no row. ``attrs``: archive, version (1 or 2), miniature, key; damaged (patch name to what is
+        wrong); unknown_names (for each own list with names that are not in the archive: named, unknown); of v2.0 also
+        absent (patches of ``metadata.parquet`` that are not there) and unlisted (patches that are not in it: it leaves
+        out those under snow, cloud or shadow).
 
     Raises
     ------
     InputError
-        Not an archive; a band file or JSON is missing; invalid JSON; an unknown label; two patches of one name.
+        Not an archive; a patch that is not excluded is damaged (a file is missing, invalid JSON, an unknown label);
+        two patches of one name.
     """
-    archive, workdir = Path(archive).absolute(), Path(workdir)
+    archive = Path(archive).absolute()
+    cache = Path(workdir) / "patches.parquet"
     version = archive_version(archive)
-    watched = [archive, archive / "metadata.parquet", archive / "lists", archive / "lists/splits"]
-    watched += [archive / "BigEarthNet-S2", *(archive / "lists" / name for name in FLAGS.values())]
-    watched += [archive / "lists/splits" / name for name in SPLIT_FILES.values()]
-    key = [str(archive), pixels] + [path.stat().st_mtime_ns if path.exists() else 0 for path in watched]
-    cache = workdir / "patches.parquet"
-    if not cache.exists() or pd.read_parquet(cache, columns=["patch"]).attrs.get("key") != key:
-        _write_index(archive, version, key, cache, pixels)
-    index = pd.read_parquet(cache)
-    return index.assign(labels=index.labels.map(list))
+    key = [index_cache.FORMAT, str(archive), pixels, *_describe_sources(archive)]
+    index = index_cache.load(cache, key)
+    if index is not None and _first_problem(index, exclude, archive):
+        index = None  # perhaps the patch was restored since
+    if index is None:
+        index = _read_archive(archive, version, pixels)
+        index.attrs |= {"archive": str(archive), "version": version, "key": key}
+        index.attrs["miniature"] = (archive / MINIATURE_MARKER).exists()
+        problem = _first_problem(index, exclude, archive)
+        if problem:
+            raise InputError(problem)
+        if index.empty:
+            raise InputError(f"archive {archive} has no patch that is not damaged: restore it from its source")
+        index = index_cache.save(index, cache)
+    for path, counts in index.attrs["unknown_names"].items():
+        warn_of_unknown(path, *counts)
+    return index
 
 
-def archive_version(archive):
+def archive_version(archive: str | Path) -> int:
     """1 or 2, by what the folder holds; InputError where it is no archive."""
     archive = Path(archive)
     if not archive.is_dir():
         raise InputError(f"archive {archive} is not a folder: give the path of an extracted BigEarthNet archive")
     if (archive / "metadata.parquet").exists():
         return 2
-    with os.scandir(archive) as entries:
-        if any(_PATCH.fullmatch(entry.name) for entry in entries):
-            return 1
+    try:
+        with os.scandir(archive) as entries:
+            if any(_PATCH.fullmatch(entry.name) for entry in entries):
+                return 1
+    except OSError as error:
+        raise InputError(f"archive {archive} cannot be listed ({error.strerror}): change its permissions") from None
     raise InputError(
         f"archive {archive} holds neither v1.0 patch folders (S2A_MSIL2A_...) nor v2.0's metadata.parquet: "
         f"give the folder that does"
     )
 
 
-def _write_index(archive, version, key, cache, pixels):
-    index = _index_v1(archive, pixels) if version == 1 else _index_v2(archive, pixels)
-    _check_labels(index.labels, index.patch, nomenclature.label_names(43 if version == 1 else 19), archive)
+def _describe_sources(archive: Path) -> list[list[int]]:
+    """Time and size of what an index depends on, apart from the patches' own folders."""
+    lists = [archive / "lists" / name for name in FLAGS.values()]
+    lists += [archive / "lists/splits" / name for name in SPLIT_FILES.values()]
+    paths = [archive, archive / "metadata.parquet", archive / "lists", archive / "lists/splits"]
+    paths += [archive / "BigEarthNet-S2", *map(find_packed, lists)]
+    described = []
+    for path in paths:
+        state = path.stat() if path.exists() else None
+        described.append([state.st_mtime_ns, state.st_size] if state else [0, 0])
+    return described
+
+
+def _first_problem(index: pd.DataFrame, exclude: Iterable[str | Path], archive: Path) -> str | None:
+    """What is wrong with the first damaged patch that is not excluded."""
+    damaged = index.attrs["damaged"]
+    if not damaged:
+        return None
+    excluded: set[str] = set()
+    for path in exclude:
+        excluded |= set(read_names(find_list(path, archive)))
+    problems = [problem for patch, problem in damaged.items() if patch not in excluded]
+    if not problems:
+        return None
+    more = f" ({len(problems) - 1:,} more patches are damaged)" if len(problems) > 1 else ""
+    return problems[0] + more
+
+
+def _read_archive(archive: Path, version: int, pixels: bool) -> pd.DataFrame:
+    index = _read_v1(archive, pixels) if version == 1 else _read_v2(archive, pixels)
     twice = index.patch[index.patch.duplicated()]
     if len(twice):
-        raise InputError(f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: remove one")
+        raise InputError(
+            f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: restore metadata.parquet"
+        )
+    attributes = index.attrs
     index = index.sort_values("patch", ignore_index=True)
-    index.attrs |= {"archive": str(archive), "version": version, "key": key}
-    index.attrs["miniature"] = (archive / MINIATURE_MARKER).exists()
+    index.attrs = attributes
+    return index
+
+
+def _read_v1(archive: Path, pixels: bool) -> pd.DataFrame:
+    names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name) and entry.is_dir())
+    records = _call_in_parallel(partial(_describe_v1_patch, pixels=pixels), [archive / name for name in names])
+    rows, damaged = [], {}
+    for name, record in zip(names, records, strict=True):
+        if isinstance(record, str):
+            damaged[name] = record
+        else:
+            rows.append({"patch": name, "folder": name} | record)
+    columns = ["patch", "folder", "labels", "tile", "tile_source", "date", "x", "y", "epsg"]
+    index = pd.DataFrame(rows, columns=columns)
+    index["date"] = pd.to_datetime(index.date)
+    unknown = _add_lists(index, archive / "lists", set(names))
+    index = index.assign(country=None)[_COLUMNS]
+    index.attrs = {"damaged": damaged, "unknown_names": unknown}
+    return index
+
+
+def _add_lists(index: pd.DataFrame, lists: Path, known: set[str]) -> dict[str, list[int]]:
+    """Add split, snow and cloud from an archive's own lists; returns which of them name unknown patches."""
+    named: dict[Path, list[str]] = {}
+    index["split"] = None
+    if (lists / "splits").is_dir():
+        split = read_splits(lists / "splits")
+        named[lists / "splits"] = list(split)
+        index["split"] = pd.Series(map(split.get, index.patch), index.index, dtype=object)
+    for flag, name in FLAGS.items():
+        path = find_packed(lists / name)
+        index[flag] = pd.Series(pd.NA, index.index, dtype="boolean")
+        if path.exists():
+            # an archive may well have no patch under snow: its own list may be empty
+            named[path] = read_names(path, may_be_empty=True)
+            index[flag] = index.patch.isin(named[path]).astype("boolean")
+    unknown = {}
+    for path, names in named.items():
+        count = count_unknown(names, known)
+        if count:
+            unknown[str(path)] = [len(set(names)), count]
+    return unknown
+
+
+def _describe_v1_patch(folder: Path, pixels: bool) -> dict[str, Any] | str:
+    """What a v1.0 patch's JSON says, or what is wrong with the patch."""
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        new = cache.with_name(f".patches.{os.getpid()}.parquet")
-        index.to_parquet(new)
-        new.replace(cache)
-    except OSError as error:
-        raise InputError(f"workdir {cache.parent} cannot be written ({error.strerror}): give another folder") from None
+        problem = _check_files(folder) if pixels else None
+        if problem:
+            return problem
+        record = read_patch_metadata(folder)
+    except InputError as error:
+        return str(error) if _REMEDY in str(error) else f"{error}, or exclude the patch"
+    return _check_labels(record["labels"], label_names(43), folder / f"{folder.name}{JSON}") or record
 
 
-def _index_v2(archive, pixels):
-    index = read_metadata(archive / "metadata.parquet")
-    if not pixels:
-        return index
+def _read_v2(archive: Path, pixels: bool) -> pd.DataFrame:
+    path = archive / "metadata.parquet"
+    index = read_metadata(path)
+    damaged = {}
+    for patch, labels in zip(index.patch, index.labels, strict=True):
+        problem = _check_labels(labels, label_names(19), f"{path}: patch {patch}")
+        if problem:
+            damaged[patch] = problem
+    attributes = {"unknown_names": {}}
+    if pixels:
+        index, found = _find_v2_folders(archive, index)
+        attributes |= found
+        folders = [archive / folder for folder in index.folder]
+        problems = _call_in_parallel(_check_files, folders)
+        damaged |= {patch: problem for patch, problem in zip(index.patch, problems, strict=True) if problem}
+    here = set(index.patch)
+    attributes["damaged"] = {patch: damaged[patch] for patch in sorted(damaged) if patch in here}
+    index = index[~index.patch.isin(damaged)].reset_index(drop=True)
+    index.attrs = attributes
+    return index
+
+
+def _find_v2_folders(archive: Path, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Rows of the patches that are there, and how many are absent or unlisted."""
     root = archive / "BigEarthNet-S2"
     if not root.is_dir():
         raise InputError(f"{root} is missing: extract BigEarthNet-S2.tar.zst beside metadata.parquet")
@@ -118,78 +244,47 @@ def _index_v2(archive, pixels):
     here = index.patch.isin(present)
     if not here.any():
         raise InputError(f"{root} holds none of the {len(index)} patches of metadata.parquet: extract the archive")
-    attributes = {"absent": int((~here).sum()), "unlisted": len(present.difference(index.patch))}
-    index = index[here].reset_index(drop=True)
-    index.attrs = attributes
-    _in_parallel(lambda folder: _check_bands(folder, os.listdir(folder)), [archive / path for path in index.folder])
-    return index
+    counts = {"absent": int((~here).sum()), "unlisted": len(present.difference(index.patch))}
+    return index[here].reset_index(drop=True), counts
 
 
-def _index_v1(archive, pixels):
-    names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name) and entry.is_dir())
-    records = _in_parallel(partial(_read_json, pixels=pixels), [archive / name for name in names])
-    index = pd.DataFrame({"patch": names, "folder": names} | pd.DataFrame(records).to_dict("list"))
-    index["date"] = pd.to_datetime(index.date.str[:10])
-    splits = archive / "lists/splits"
-    index["split"] = index.patch.map(read_splits(splits)).astype(object) if splits.is_dir() else None
-    index["split"] = index.split.where(index.split.notna(), None)
-    for flag, name in FLAGS.items():
-        path = archive / "lists" / name
-        # an archive may well have no patch under snow: its own list may be empty
-        index[flag] = index.patch.isin(path.read_text().split()) if path.exists() else pd.NA
-        index[flag] = index[flag].astype("boolean")
-    order = "patch folder labels split tile tile_source country date x y epsg snow cloud"
-    return index.assign(country=None)[order.split()]
-
-
-def _read_json(folder, pixels):
-    files = os.listdir(folder)
-    if pixels:
-        _check_bands(folder, files)
-    path = folder / f"{folder.name}{JSON}"
-    if path.name not in files:
-        raise InputError(f"{path} is missing: restore it from the archive")
+def _check_files(folder: Path) -> str | None:
+    """What is wrong with the band files of a patch: missing, or no regular file."""
     try:
-        data = json.loads(path.read_bytes())
-        source = data["tile_source"]
-        return {
-            "labels": data["labels"],
-            "tile": _TILE.search(source)[1],
-            "tile_source": source,
-            "date": data["acquisition_date"],
-            "x": int(data["coordinates"]["ulx"]),
-            "y": int(data["coordinates"]["uly"]),
-            # the last authority of the WKT is the projection's own
-            "epsg": int(re.findall(r'AUTHORITY\["EPSG","(\d+)"\]', data["projection"])[-1]),
-        }
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}): restore it from the archive") from None
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path} lacks what a v1.0 patch has ({error}): restore it from the archive") from None
+        with os.scandir(folder) as entries:
+            regular = {entry.name: entry.is_file() for entry in entries}
+    except OSError as error:
+        return f"{folder} cannot be listed ({error.strerror}): {_REMEDY}"
+    for band in sorted(BANDS):
+        name = f"{folder.name}_{band}.tif"
+        if name not in regular:
+            return f"{folder / name} is missing: {_REMEDY}"
+        if not regular[name]:
+            return f"{folder / name} is not a regular file: {_REMEDY}"
+    return None
 
 
-def _check_bands(folder, files):
-    missing = {f"{folder.name}_{band}.tif" for band in BANDS}.difference(files)
-    if missing:
-        raise InputError(f"{folder / min(missing)} is missing: restore it from the archive, or exclude the patch")
+def _check_labels(labels: list[str], known: tuple[str, ...], where: str | Path) -> str | None:
+    """What is wrong with the labels of a patch."""
+    for label in labels or ["(none)"]:
+        if label not in known:
+            return f"{where} has label {label!r:.80}, not among the {len(known)}: {_REMEDY}"
+    if len(set(labels)) < len(labels):
+        return f"{where} has a label twice: {_REMEDY}"
+    return None
 
 
-def _check_labels(labels, patches, known, source):
-    for patch, names in zip(patches, labels, strict=True):
-        unknown = [name for name in names if name not in known] if names else ["(none)"]
-        if unknown:
-            raise InputError(
-                f"{source}: patch {patch} has label {unknown[0]!r}, not among the {len(known)}: correct it"
-            )
+def _call_in_parallel(function: Callable[[Path], Any], folders: list[Path]) -> list:
+    """Call a function on every folder, many at a time; its results in order."""
 
+    def call_on_block(block: list[Path]) -> list:
+        return [function(folder) for folder in block]
 
-def _in_parallel(function, folders):
-    """Call ``function`` on every folder, many at a time; its results in order."""
-    blocks = [folders[i : i + 64] for i in range(0, len(folders), 64)]
+    blocks = [folders[first : first + _FOLDERS_AT_ONCE] for first in range(0, len(folders), _FOLDERS_AT_ONCE)]
     bar = tqdm(total=len(folders), desc="reading the index", unit="patch", disable=len(folders) < 10_000)
     results = []
     with ThreadPoolExecutor(_READERS) as pool, bar:
-        for block in pool.map(lambda block: [function(folder) for folder in block], blocks):
+        for block in pool.map(call_on_block, blocks):
             results += block
             bar.update(len(block))
     return results

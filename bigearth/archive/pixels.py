@@ -1,18 +1,19 @@
 """The pixels of one patch of an archive."""
 
 import os
+from pathlib import Path
 
 import numpy as np
-from osgeo import gdal
 
+from bigearth.archive.geotiff import REMEDY, Place, read_band
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT, PIXELS
 
-gdal.UseExceptions()
 
-
-def read_patch(folder, out=None):
-    """The twelve bands of one patch at their native resolution, every file checked.
+def read_patch(
+    folder: str | Path, out: dict[int, np.ndarray] | None = None, place: Place | None = None
+) -> dict[int, np.ndarray]:
+    """Read the twelve bands of one patch at their native resolution, every file checked.
 
     Parameters
     ----------
@@ -20,6 +21,8 @@ def read_patch(folder, out=None):
         Holds ``<name>_B01.tif`` ... ``<name>_B12.tif``.
     out : dict, optional
         Arrays to fill, as returned.
+    place : Place, optional
+        Where the patch must lie; default: all bands at one place, wherever it is.
 
     Returns
     -------
@@ -29,7 +32,7 @@ def read_patch(folder, out=None):
     Raises
     ------
     InputError
-        A band is missing, cannot be read to its end, or has another size or type.
+        A band is missing, cannot be read to its end, has another size or type, holds no data, or lies elsewhere.
     """
     if out is None:
         out = {}
@@ -38,22 +41,24 @@ def read_patch(folder, out=None):
     folder = str(folder)
     prefix = f"{folder}/{os.path.basename(folder)}_"
     for metres, bands in BANDS_AT.items():
-        size = PIXELS[metres]
+        array = out[metres]
         for i, band in enumerate(bands):
             path = f"{prefix}{band}.tif"
-            try:
-                dataset = gdal.Open(path)
-                raster = dataset.GetRasterBand(1)
-                found = dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount, raster.DataType
-                if found == (size, size, 1, gdal.GDT_UInt16):
-                    raster.ReadAsArray(buf_obj=out[metres][..., i])
-                    continue
-            except RuntimeError as error:
-                reason = "is missing" if not os.path.exists(path) else f"cannot be read ({str(error).splitlines()[0]})"
-                raise InputError(f"{path} {reason}: restore it from the archive, then run again") from None
-            kind = gdal.GetDataTypeName(found[3])
-            raise InputError(
-                f"{path} has {found[0]} x {found[1]} pixels, {found[2]} band(s) of {kind}; expected {size} x {size}, "
-                f"one of UInt16: restore it from the archive, then run again"
-            )
+            array[..., i], found = read_band(path, PIXELS[metres], metres)
+            if place is None:
+                place = found
+            elif found != place:
+                raise InputError(f"{path} lies at {_describe(found)}, its patch at {_describe(place)}: {REMEDY}")
+        if array.min() == 0:
+            _check_data(array, bands, prefix)
     return out
+
+
+def _check_data(array: np.ndarray, bands: tuple[str, ...], prefix: str) -> None:
+    for i, band in enumerate(bands):
+        if not array[..., i].any():
+            raise InputError(f"{prefix}{band}.tif holds no data, all its pixels are 0: {REMEDY}")
+
+
+def _describe(place: Place) -> str:
+    return f"x {place.x:.10g}, y {place.y:.10g}, EPSG:{place.epsg}"

@@ -67,7 +67,7 @@ class Survey:
     """
 
     def __init__(self, archive: Path | str, workdir: Path | str, exclude: list[str], seed: int) -> None:
-        self.index = read_index(archive, workdir)
+        self.index = read_index(archive, workdir, exclude=exclude)
         self.archive = Path(self.index.attrs["archive"])
         self.is_miniature = self.index.attrs["miniature"]
         self.seed = seed
@@ -75,7 +75,7 @@ class Survey:
         version = self.index.attrs["version"]
         self.names = label_names(43 if version == 1 else 19)
         self.title = "miniature" if self.is_miniature else f"BigEarthNet v{version}.0"
-        excluded = _read_excluded(exclude, self.archive, set(self.index.patch))
+        excluded = _read_excluded(exclude, self.archive, {*self.index.patch, *self.index.attrs["damaged"]})
         self.rows = self.index[~self.index.patch.isin(excluded)].reset_index(drop=True)
         if self.rows.empty:
             raise InputError(f"exclude: the lists name all {len(self.index):,} patches; leave out a list")

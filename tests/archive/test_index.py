@@ -1,19 +1,18 @@
+"""The index of an archive: rows, what is damaged, and the lists beside the archive."""
+
+import gzip
 import json
+import os
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from osgeo import gdal
 
 from bigearth.archive import index as index_module
-from bigearth.archive import pixels
-from bigearth.archive.lists import read_names, read_splits
-from bigearth.archive.metadata_v2 import read_metadata, tile_corner
 from bigearth.cube.selection import select
 from bigearth.errors import InputError
 from bigearth.miniature.archive import write_archive
-from bigearth.patch import BANDS, BANDS_AT, PIXELS
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +28,6 @@ def copied(tiny_archive, tmp_path):
     for patch in sorted(tiny_archive.glob("S2*"))[:3]:
         shutil.copytree(patch, folder / patch.name)
     return folder
-
-
-def write_band(path, array, kind=gdal.GDT_UInt16):
-    dataset = gdal.GetDriverByName("GTiff").Create(str(path), array.shape[1], array.shape[0], 1, kind)
-    dataset.GetRasterBand(1).WriteArray(array)
-    dataset.FlushCache()
 
 
 def test_index_of_v1(tiny_archive, tmp_path):
@@ -62,7 +55,7 @@ def test_index_of_v2(second, tmp_path):
 
 def test_index_is_read_once(tiny_archive, tmp_path, monkeypatch):
     first = index_module.read_index(tiny_archive, tmp_path)
-    monkeypatch.setattr(index_module, "_index_v1", lambda archive: pytest.fail("read again"))
+    monkeypatch.setattr(index_module, "_read_archive", lambda *_: pytest.fail("read again"))
     pd.testing.assert_frame_equal(index_module.read_index(tiny_archive, tmp_path), first)
 
 
@@ -72,78 +65,12 @@ def test_index_is_read_again_when_the_archive_changed(copied, tmp_path):
     assert len(index_module.read_index(copied, tmp_path)) == 2
 
 
-@pytest.mark.parametrize(
-    "tile, corner",
-    [
-        ("T33UUP", (32633, 300_000, 5_400_000)),  # these four as in the real patches' files
-        ("T29UPU", (32629, 600_000, 5_900_040)),
-        ("T35VPK", (32635, 600_000, 7_000_020)),
-        ("T32TMT", (32632, 399_960, 5_300_040)),
-    ],
-)
-def test_corner_of_a_tile(tile, corner):
-    assert tile_corner(tile) == corner
-
-
-def test_tiles_of_the_south_are_refused():
-    with pytest.raises(InputError, match="T22KGV.*south"):
-        tile_corner("T22KGV")
-
-
-def test_pixels_are_the_files(tiny_archive):
-    folder = next(tiny_archive.glob("S2*"))
-    patch = pixels.read_patch(folder)
-    for metres, bands in BANDS_AT.items():
-        assert patch[metres].shape == (PIXELS[metres], PIXELS[metres], len(bands)) and patch[metres].dtype == np.uint16
-        for i, band in enumerate(bands):
-            dataset = gdal.Open(str(folder / f"{folder.name}_{band}.tif"))
-            np.testing.assert_array_equal(patch[metres][..., i], dataset.ReadAsArray())
-
-
-@pytest.mark.parametrize(
-    "damage, message",
-    [
-        (lambda path: path.unlink(), "B11.tif is missing: restore"),
-        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "B11.tif cannot be read"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "B11.tif cannot be read"),
-        (lambda path: path.write_bytes(b"not an image"), "B11.tif cannot be read"),
-        (lambda path: path.write_bytes(b""), "B11.tif cannot be read"),
-        (lambda path: write_band(path, np.ones((60, 59))), "B11.tif has 59 x 60 pixels"),
-        (lambda path: write_band(path, np.ones((60, 60)), gdal.GDT_Int16), "B11.tif.*of Int16; expected"),
-    ],
-)
-def test_damaged_bands(copied, damage, message):
-    folder = next(copied.glob("S2*"))
-    damage(folder / f"{folder.name}_B11.tif")
-    with pytest.raises(InputError, match=message):
-        pixels.read_patch(folder)
-
-
 def test_missing_band_is_found_by_the_index(copied, tmp_path):
     folder = sorted(copied.glob("S2*"))[1]
     (folder / f"{folder.name}_B8A.tif").unlink()
     with pytest.raises(InputError, match=f"{folder.name}_B8A.tif is missing"):
         index_module.read_index(copied, tmp_path)
     assert not (tmp_path / "patches.parquet").exists()
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda data: "{", "not valid JSON"),
-        (lambda data: json.dumps(data | {"labels": ["Vineyards", "Moon"]}), "label 'Moon'"),
-        (lambda data: json.dumps(data | {"labels": []}), r"label '\(none\)'"),
-        (lambda data: json.dumps({k: v for k, v in data.items() if k != "coordinates"}), "lacks .*coordinates"),
-        (lambda data: json.dumps(data | {"tile_source": "unknown"}), "lacks what a v1.0 patch has"),
-        (lambda data: "[1, 2]", "lacks what a v1.0 patch has"),
-    ],
-)
-def test_bad_json(copied, tmp_path, change, message):
-    path = sorted(copied.glob("S2*/*.json"))[1]
-    path.write_text(change(json.loads(path.read_text())))
-    with pytest.raises(InputError, match=message) as error:
-        index_module.read_index(copied, tmp_path)
-    assert path.parent.name in str(error.value)
 
 
 def test_missing_json(copied, tmp_path):
@@ -196,31 +123,101 @@ def test_v2_with_a_part_of_its_patches(second, tmp_path):
     assert len(index_module.read_index(folder, tmp_path, pixels=False)) == len(index) + 1
 
 
-def test_v2_metadata_of_something_else(tmp_path):
-    pd.DataFrame({"patch_id": ["S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"]}).to_parquet(tmp_path / "m")
-    with pytest.raises(InputError, match="has no column 'labels'"):
-        read_metadata(tmp_path / "m")
-    pd.DataFrame({"patch_id": ["other"]}).to_parquet(tmp_path / "m")
-    with pytest.raises(InputError, match="other is not a v2.0 patch name"):
-        read_metadata(tmp_path / "m")
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_damaged_patch_can_be_excluded(version, copied, second, tmp_path):
+    archive = copied if version == 1 else shutil.copytree(second, tmp_path / "second")
+    whole = index_module.read_index(archive, tmp_path / "before")
+    row = whole.iloc[1]
+    (archive / row.folder / f"{row.patch}_B03.tif").unlink()
+    with pytest.raises(InputError, match="B03.tif is missing: restore it from the archive, or exclude the patch"):
+        index_module.read_index(archive, tmp_path / "work")
+    excluded = tmp_path / "exclude.csv"
+    excluded.write_text(f"{row.patch}\n")
+    for _ in range(2):  # also where the index comes from its cache
+        index = index_module.read_index(archive, tmp_path / "work", exclude=[excluded])
+        assert index.patch.tolist() == whole.patch.drop(1).tolist()
+        assert list(index.attrs["damaged"]) == [row.patch]
+    with pytest.raises(InputError, match="B03.tif is missing"):
+        index_module.read_index(archive, tmp_path / "work")
 
 
-def test_lists(tmp_path):
-    (tmp_path / "names.csv").write_text("a\r\nb,other column\n\n")
-    assert read_names(tmp_path / "names.csv") == ["a", "b"]
-    (tmp_path / "empty.csv").write_text("\n")
-    with pytest.raises(InputError, match="empty.csv names no patch"):
-        read_names(tmp_path / "empty.csv")
-    with pytest.raises(InputError, match="absent.csv cannot be read"):
-        read_names(tmp_path / "absent.csv")
+def test_a_restored_patch_is_read_again(copied, tmp_path):
+    path = next(copied.glob("S2*")) / "aside.tif"
+    band = path.with_name(f"{path.parent.name}_B03.tif")
+    band.rename(path)
+    (tmp_path / "exclude.csv").write_text(path.parent.name)
+    assert len(index_module.read_index(copied, tmp_path, exclude=[tmp_path / "exclude.csv"])) == 2
+    path.rename(band)
+    assert len(index_module.read_index(copied, tmp_path)) == 3
 
 
-def test_a_patch_has_one_split(tmp_path):
-    for name, patches in (("train", "a\nb\n"), ("val", "c\n"), ("test", "d\nb\n")):
-        (tmp_path / f"{name}.csv").write_text(patches)
-    with pytest.raises(InputError, match="b is in test and in train"):
-        read_splits(tmp_path)
+@pytest.mark.parametrize("name", ["B03.tif", "labels_metadata.json"])
+def test_files_that_are_not_regular_are_not_waited_for(name, copied, tmp_path):
+    path = next(copied.glob("S2*"))
+    path = path / f"{path.name}_{name}"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=f"{name} is (a pipe|not a regular file): .*exclude the patch"):
+        index_module.read_index(copied, tmp_path)
 
 
-def test_all_bands_are_read():
-    assert sorted(band for bands in BANDS_AT.values() for band in bands) == sorted(BANDS)
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        (["Vineyards", "Moon"], "label 'Moon', not among the 43"),
+        ([], r"label '\(none\)'"),
+        (["Vineyards", "Vineyards"], "has a label twice"),
+    ],
+)
+def test_wrong_labels(labels, match, copied, tmp_path):
+    path = sorted(copied.glob("S2*/*.json"))[1]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": labels}))
+    with pytest.raises(InputError, match=match) as error:
+        index_module.read_index(copied, tmp_path)
+    assert path.parent.name in str(error.value)
+
+
+def test_wrong_labels_of_v2(second, tmp_path):
+    folder = shutil.copytree(second, tmp_path / "second")
+    table = pd.read_parquet(folder / "metadata.parquet")
+    table["labels"] = [["Moon"], *table.labels[1:]]
+    table.to_parquet(folder / "metadata.parquet")
+    with pytest.raises(InputError, match=f"patch {table.patch_id[0]} has label 'Moon', not among the 19"):
+        index_module.read_index(folder, tmp_path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_own_lists_in_any_form_and_their_unknown_names(packed, tiny_archive, tmp_path):
+    expected = index_module.read_index(tiny_archive, tmp_path / "before")
+    archive = tmp_path / "archive"
+    shutil.copytree(tiny_archive, archive)
+    for path in list(archive.glob("lists/**/*.csv")):
+        rows = "".join(f'"{name}";"Austria"\r\n' for name in path.read_text().split())
+        content = ("\ufeffpatch;country\r\n" + rows).encode()
+        path.unlink()
+        if packed:
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(content))
+        else:
+            path.write_bytes(content)
+    index = index_module.read_index(archive, tmp_path / "work")
+    pd.testing.assert_frame_equal(index, expected)
+    if not packed:
+        for name in ("splits/val.csv", "patches_with_seasonal_snow.csv"):
+            with open(archive / "lists" / name, "a") as file:
+                file.write("S2A_MSIL2A_20000101T000000_1_1;Austria\r\n")
+        for _ in range(2):  # also where the index comes from its cache
+            with pytest.warns(match="1 of its .* names are not in the archive") as warned:
+                index_module.read_index(archive, tmp_path / "work")
+            assert len(warned) == 2 and {warning.filename for warning in warned} == {__file__}
+
+
+def test_an_edited_list_is_read_again(copied, tiny_archive, tmp_path):
+    shutil.copytree(tiny_archive / "lists", copied / "lists")
+    path = copied / "lists/patches_with_seasonal_snow.csv"
+    names = sorted(folder.name for folder in copied.glob("S2*"))
+    path.write_text(names[0])
+    with pytest.warns(match="splits: .* names are not in the archive"):
+        assert index_module.read_index(copied, tmp_path).snow.tolist() == [True, False, False]
+    path.write_text(names[1])
+    with pytest.warns(match="splits"):
+        assert index_module.read_index(copied, tmp_path).snow.tolist() == [False, True, False]

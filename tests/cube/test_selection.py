@@ -90,7 +90,7 @@ def test_lists_of_another_archive(index, tmp_path, parameter):
 def test_missing_and_empty_lists(index, tmp_path):
     with pytest.raises(InputError, match="there is no file .*absent.csv"):
         select(index, exclude=[str(tmp_path / "absent.csv")])
-    with pytest.raises(InputError, match="train.csv cannot be read"):
+    with pytest.raises(InputError, match="train.csv is missing"):
         select(index, splits=tmp_path)
     with pytest.raises(InputError, match="empty.csv names no patch"):
         select(index, exclude=[write(tmp_path / "empty.csv", [])])
