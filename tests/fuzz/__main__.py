@@ -49,6 +49,7 @@ def main() -> int:
     options = parser.parse_args()
     kinds = [kind for kind in ALL_KINDS if not options.kind or any(text in kind.name for text in options.kind)]
     count = -(-options.inputs // len(kinds))
+    samples.prepare()
     began, report = time.monotonic(), {}
     with tqdm(total=count * len(kinds), unit="input", desc="inputs") as bar:
         for kind in kinds:

@@ -1,5 +1,5 @@
 """All kinds of inputs."""
 
-from tests.fuzz import archives
+from tests.fuzz import archives, cubes, runs, typed
 
-ALL_KINDS = [*archives.KINDS]
+ALL_KINDS = [*typed.KINDS, *archives.KINDS, *cubes.KINDS, *runs.KINDS]

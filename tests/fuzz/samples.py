@@ -1,7 +1,8 @@
 """Small true inputs that the kinds copy and break: an archive of each version, a cube, what a run leaves."""
 
-import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,11 @@ import pandas as pd
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.cube.preprocessing import write_cube
+from bigearth.files import ROOT
+from bigearth.labels import LABELS_43
 from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS
+from tests.scaling.generated_runs import write_run
 
 PATCHES = 8
 
@@ -59,35 +63,49 @@ def cube() -> Path:
 
 
 @cache
+def unfinished() -> Path:
+    """The folder of a cube whose writing was killed half way: one slab of rows is journaled."""
+    folder = home() / "killed"
+    path = folder / "cube.h5"
+    code = (
+        "import os, signal, sys\n"
+        "from bigearth.cube import preprocessing, writing\n"
+        "preprocessing.SLAB = 2\n"
+        "whole = os.write\n"
+        "def write(file, data):\n"
+        "    n = whole(file, data)\n"
+        "    if b'written' in bytes(data): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return n\n"
+        "os.write = write\n"
+        "cube, archive, workdir = sys.argv[1:]\n"
+        "preprocessing.write_cube(cube=cube, archive=archive, workdir=workdir, splits='random', seed=1)\n"
+    )
+    command = [sys.executable, "-c", code, str(path), str(archive(1)), str(folder / "work")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True)
+    assert ended.returncode == -9, ended.stderr.decode()[-2000:]
+    return path.with_name("cube.h5.partial")
+
+
+@cache
 def run() -> Path:
     """The folder of a finished run, as a training leaves it, without its network."""
-    folder = home() / "work" / "runs" / "sample"
-    folder.mkdir(parents=True)
-    epochs, rng = 2, np.random.default_rng(3)
-    pd.DataFrame(
-        {
-            "epoch": range(1, epochs + 1),
-            "loss": 0.5,
-            "val_loss": 0.4,
-            "val_f1": [0.5, 0.6],
-            "learning_rate": 0.1,
-            "images": 64,
-            "seconds": [2.0, 1.0],
-            "val_seconds": 0.2,
-        }
-    ).to_csv(folder / "history.csv", index=False)
-    labels = [f"label {i}" for i in range(43)]
+    folder = write_run(home() / "work", "sample", workers=2)
+    rng = np.random.default_rng(3)
     with h5py.File(folder / "predictions.h5", "w") as file:
         file.create_dataset("patch", data=np.array([f"p{i}" for i in range(20)], object), dtype=h5py.string_dtype())
-        kinds = h5py.enum_dtype({"train": 0, "validation": 1, "test": 2}, basetype="u1")
-        file.create_dataset("split", data=np.repeat([1, 2], 10).astype("u1"), dtype=kinds)
+        codes = h5py.enum_dtype({"train": 0, "validation": 1, "test": 2}, basetype="u1")
+        file.create_dataset("split", data=np.repeat([1, 2], 10).astype("u1"), dtype=codes)
         file["truth"] = (rng.random((20, 43)) < 0.2).astype(np.uint8)
         file["score"] = rng.random((20, 43), dtype=np.float32)
-        file.attrs.update(
-            {
-                "labels": labels, "nomenclature": 43, "miniature": True, "run": "sample", "bands": list(BANDS),
-                "upsampling": "network", "epochs": epochs, "finished": True,
-            }
-        )  # fmt: skip
-    (folder / "provenance.json").write_text(json.dumps({"epochs": epochs}))
+        attributes = {"labels": list(LABELS_43), "nomenclature": 43, "miniature": True, "run": "sample", "bands": BANDS}
+        file.attrs.update(attributes | {"upsampling": "network", "epochs": 3, "finished": True})
     return folder
+
+
+def prepare() -> None:
+    """Make all samples now: each input is tried in a process of its own, which could not share them."""
+    for version in (1, 2):
+        pixels(version)
+    cube()
+    unfinished()
+    run()
