@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m bigearth", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     study = commands.add_parser("study", help="execute the notebooks of a study, here or under Slurm")
@@ -46,7 +47,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # imported late: each command loads only what it needs
+    """Run the chosen command; its modules are imported late, so that each loads only what it needs."""
     if options.command == "doctor":
         from bigearth.cluster import doctor
 

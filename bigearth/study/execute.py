@@ -258,8 +258,11 @@ def _keep_files_of_others(run: Run, before: Path, earlier: list[str] | None) -> 
 
 
 def render(results: Path) -> None:
-    """Write the pages of a study's results, and say where to read them."""
-    print(f"read: {_shorten_path(pages.render(results))}")
+    """Write the pages of a study's results, and say where to read them, or why one is missing."""
+    try:
+        print(f"read: {_shorten_path(pages.render(results))}")
+    except InputError as error:
+        print(f"pages: {error}")
 
 
 def _describe_failure(error: PapermillExecutionError) -> str:

@@ -11,8 +11,10 @@ import pytest
 from nbformat import v4, write
 from PIL import Image
 
+from bigearth.__main__ import main
+from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.study import pages as site
+from bigearth.study import pages
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 BROWSER = ["--no-sandbox", "--headless=new", "--disable-background-networking", "--allow-file-access-from-files"]
@@ -60,7 +62,7 @@ def made(tmp_path_factory):
     (results / "nothing").mkdir()
     (results / "paper").mkdir()
     (results / "paper/table.csv").write_text("a\n1\n")
-    site.render(results)
+    pages.render(results)
     return results
 
 
@@ -89,21 +91,61 @@ def test_page_has_provenance_folded_code_and_data(made):
 def test_figure_without_its_file_is_embedded(tmp_path):
     _study(tmp_path / "results/tiny")
     (tmp_path / "results/tiny/04_classification/scores.png").unlink()
-    site.render(tmp_path / "results/tiny")
+    pages.render(tmp_path / "results/tiny")
     assert "data:image/png;base64,iVBORw0KGgo=" in (tmp_path / "results/tiny/04_classification.html").read_text()
 
 
 def test_one_study_also_renews_the_index_above(tmp_path):
     _study(tmp_path / "results/tiny")
-    assert site.render(tmp_path / "results/tiny") == tmp_path / "results/tiny/index.html"
+    assert pages.render(tmp_path / "results/tiny") == tmp_path / "results/tiny/index.html"
     assert "0.756" in (tmp_path / "results/index.html").read_text()
     (tmp_path / "results/tiny/03_training-rgb.ipynb").unlink()
-    site.render(tmp_path / "results/tiny")
+    pages.render(tmp_path / "results/tiny")
     assert not (tmp_path / "results/tiny/03_training-rgb.html").exists()  # no page without a notebook
 
 
 def test_no_results_at_all(tmp_path):
-    assert "no results here yet" in site.render(tmp_path / "results").read_text()
+    (tmp_path / "results").mkdir()
+    assert "no results here yet" in pages.render(tmp_path / "results").read_text()
+
+
+def test_a_mistyped_folder_is_not_created(tmp_path, capsys):
+    assert main(["site", str(tmp_path / "resluts")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_page_of_somebody_else_stays(tmp_path, capsys):
+    folder = tmp_path / "results/tiny"
+    _study(folder)
+    others = {tmp_path / "results/index.html": "mine", folder / "04_classification.html": "<html>mine</html>"}
+    for path, text in others.items():
+        path.write_text(text)
+    assert main(["site", str(tmp_path / "results")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "04_classification.html: this page was not written by a study and stays" in error
+    assert {path: path.read_text() for path in others} == others
+    assert "Training" in (folder / "03_training-rgb.html").read_text()  # the others are written
+
+
+def test_a_link_is_not_followed(tmp_path):
+    folder = tmp_path / "results/tiny"
+    _study(folder)
+    (tmp_path / "page.html").write_text((folder / "04_classification.ipynb").read_text())
+    (folder / "index.html").symlink_to(tmp_path / "page.html")
+    before = (tmp_path / "page.html").read_text()
+    with pytest.raises(InputError, match="index.html: this page was not written"):
+        pages.render(folder)
+    assert (folder / "index.html").is_symlink() and (tmp_path / "page.html").read_text() == before
+
+
+def test_a_copy_of_a_page_under_another_name_stays(tmp_path):
+    folder = tmp_path / "results/tiny"
+    _study(folder)
+    pages.render(folder)
+    shutil.copy(folder / "03_training-rgb.html", folder / "saved.html")
+    pages.render(folder)
+    assert (folder / "saved.html").exists()
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +168,7 @@ def results(request, tmp_path_factory):
         pytest.skip("results/mini holds no executed notebook: make study")
     copy = tmp_path_factory.mktemp("committed") / "results"
     shutil.copytree(ROOT / "results", copy, ignore=shutil.ignore_patterns("*.html"))
-    site.render(copy)
+    pages.render(copy)
     return copy
 
 
