@@ -9,7 +9,7 @@ from osgeo import osr
 from scipy.spatial import cKDTree
 
 from bigearth.archive.index import read_index
-from bigearth.archive.lists import find_list, read_names
+from bigearth.archive.lists import count_unknown, find_list, read_names, warn_of_unknown
 from bigearth.archive.sample import Sample
 from bigearth.archive.splitting import hash_names, split_at_random
 from bigearth.errors import InputError
@@ -226,12 +226,13 @@ class Survey:
 
 
 def _read_excluded(exclude: list[str], archive: Path, known: set[str]) -> set[str]:
-    """Names on the lists; InputError if a list belongs to another archive."""
+    """Names on the lists; InputError if a list belongs to another archive, a warning if some of its names do."""
     excluded: set[str] = set()
     for path in exclude:
         names = set(read_names(find_list(path, archive)))
         if not names & known:
             raise InputError(f"exclude: {path} names {len(names):,} patches, none of them in {archive}; leave it out")
+        warn_of_unknown(path, len(names), count_unknown(names, known), stacklevel=4)
         excluded |= names
     return excluded
 

@@ -40,6 +40,13 @@ def test_lists_must_belong_to_the_archive(tiny_archive, tmp_path):
         Survey(tiny_archive, tmp_path, ["missing.csv"], seed=1)
 
 
+def test_names_that_are_not_in_the_archive_are_counted(tiny_archive, tmp_path, survey):
+    some = tmp_path / "some.csv"
+    some.write_text(f"{survey.rows.patch[0]}\nS2A_MSIL2A_20170613T101031_99_99\n")
+    with pytest.warns(UserWarning, match="some.csv: 1 of its 2 names are not in the archive"):
+        assert len(Survey(tiny_archive, tmp_path, [str(some)], seed=1).rows) == 59
+
+
 def test_patches_lie_in_their_tile(survey):
     places = survey.locate_patches().merge(survey.index[["patch", "epsg"]])
     zone = places.epsg % 100  # the middle of UTM zone n lies at 6 n - 183 degrees
