@@ -1,4 +1,4 @@
-"""The study's commands: ``python -m bigearth study | doctor | check | site``."""
+"""The study's commands: ``python -m bigearth study | download | doctor | check | site``."""
 
 import argparse
 import sys
@@ -37,6 +37,9 @@ def _build_parser() -> argparse.ArgumentParser:
     study.add_argument("--slurm", metavar="SITE", help="submit one job per run, with the profile slurm/sites/SITE.yaml")
     study.add_argument("--watch", action="store_true", help="with --slurm: show states and progress until all is done")
     study.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
+    download = commands.add_parser("download", help="download, verify and unpack BigEarthNet; called again, it goes on")
+    download.add_argument("version", choices=("v1", "v2"), help="v1.0 (66 GB packed) or v2.0 (63 GB)")
+    download.add_argument("folder", help="gets the archive; unpacked it takes about 120 GB more")
     commands.add_parser("doctor", help="what this environment has, and what to do where something is missing")
     check = commands.add_parser("check", help="verify a cube, and with --archive a sample of its rows")
     check.add_argument("cube", help="the HDF5 file that notebook 02 wrote")
@@ -52,6 +55,11 @@ def _run(options: argparse.Namespace) -> int:
         from bigearth.cluster import doctor
 
         return doctor.main()
+    if options.command == "download":
+        from bigearth.archive.download import fetch_archive
+
+        fetch_archive(options.version, options.folder)
+        return 0
     if options.command == "check":
         from bigearth.cube import check as verification
 
