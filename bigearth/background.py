@@ -2,28 +2,38 @@
 
 import queue
 import threading
+from collections.abc import Generator, Iterable
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 
-def read_ahead(iterable, depth=3):
-    """Iterate in a background thread that stays up to ``depth`` items ahead; its exceptions are raised here."""
-    ready, closed, end = queue.Queue(depth), threading.Event(), object()
+def read_ahead(iterable: Iterable[Item], depth: int = 3) -> Generator[Item, None, None]:
+    """Iterate in a background thread that stays up to ``depth`` items ahead; its exceptions are raised here.
 
-    def put(item):
+    Closing the iterator ends the thread.
+    """
+    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(depth)
+    closed = threading.Event()
+    end = object()
+
+    def put(item: Any, error: BaseException | None = None) -> None:
         while not closed.is_set():
             try:
-                return ready.put(item, timeout=0.1)
+                ready.put((item, error), timeout=0.1)
+                return
             except queue.Full:
                 continue
 
-    def read():
+    def read() -> None:
         try:
             for item in iterable:
-                put((item, None))
+                put(item)
                 if closed.is_set():
                     return
-            put((end, None))
+            put(end)
         except BaseException as error:  # whatever it is, the consumer must not wait for ever
-            put((end, error))
+            put(end, error)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()

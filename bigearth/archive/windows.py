@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -47,12 +48,12 @@ class TileWindows:
     corners: np.ndarray
     names: np.ndarray
 
-    def skip(self, count: int) -> "TileWindows":
-        """The windows without the first `count`."""
-        return TileWindows(self.tile, self.rows[count:], self.corners[count:], self.names[count:])
+    def choose(self, positions: np.ndarray) -> "TileWindows":
+        """Return the windows at these positions, which must ascend."""
+        return TileWindows(self.tile, self.rows[positions], self.corners[positions], self.names[positions])
 
 
-def find_windows(folder: str, table: pd.DataFrame) -> list[TileWindows]:
+def find_windows(folder: str | Path, table: pd.DataFrame) -> list[TileWindows]:
     """Find the tile and the window of every patch, and check all of them before anything is read.
 
     Where several granules are of one tile and time, each patch comes from the one that covers most of it, among equals

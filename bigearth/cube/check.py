@@ -1,32 +1,65 @@
-"""Is a cube what it says it is? Shapes, types, attributes, label sums, checksums, and rows against the archive."""
+"""Verification of a cube: shapes, types, attributes, labels, names, places and checksums; rows against the archive."""
 
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 
-from bigearth import labels as nomenclature
-from bigearth.archive.index import JSON, archive_version
-from bigearth.archive.metadata_v2 import read_metadata
-from bigearth.archive.pixels import read_patch
-from bigearth.cube.layout import AXES, PLACE, SMALL, checksum, layout
-from bigearth.cube.reading import open_cube
-from bigearth.cube.statistics import measure, statistics
+from bigearth.archive.splitting import hash_names, split_at_random
+from bigearth.cube.comparison import compare_with_archive
+from bigearth.cube.layout import (
+    ATTRIBUTES_CHECKSUM,
+    AXES,
+    BANDS_OF,
+    DESCRIPTIONS,
+    PLACE,
+    UNIT,
+    UPSAMPLINGS,
+    checksum_attributes,
+    checksum_rows,
+    combine_checksums,
+    pixel_shapes,
+)
+from bigearth.cube.reading import Cube, open_cube, open_hdf5
+from bigearth.cube.selection import RANDOM_SPLITS, order_salt
+from bigearth.cube.statistics import describe_bands, no_sums, sum_bands
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, SPLITS
-from bigearth.upsampling.datasets import datasets
+from bigearth.labels import label_names
+from bigearth.outside import check_types
+from bigearth.patch import DATASET_OF, SPLITS
 
 # Sentinel-2A was launched on this day.
 FIRST_DAY = np.datetime64("2015-06-23")
 # EPSG codes of UTM zones on WGS 84, without their last two digits: north and south.
 UTM = (326, 327)
-_SAMPLE = 200  # rows compared with the archive
+_ROWS_AT_ONCE = 256
+_REMEDY = "the file is damaged or was changed after it was written: restore it, or write a cube to another path"
+# Types of what a selection records.
+_RECORD = {
+    "archive_version": int,
+    "patches": int,
+    "exclude": dict[str, int],
+    "nomenclature": int,
+    "excluded": int,
+    "without_label": int,
+    "splits": str,
+    "without_split": int,
+    "train": int,
+    "validation": int,
+    "test": int,
+    "rows": int,
+    "labels": int,
+    "seed": int,
+}
 
 
-def check(path, archive=None):
+def check(path: str | Path, archive: str | Path | None = None) -> list[str]:
     """Verify a cube; every byte of it is read once.
 
     Parameters
@@ -47,123 +80,185 @@ def check(path, archive=None):
     """
     path = resolve(path)
     cube = open_cube(path)
-    with h5py.File(path) as file:
+    with open_hdf5(path) as file:
         n = len(file["classes"])
         found = [f"{path}: {n:,} patches, {len(cube.labels)} classes, {cube.source}"]
-        expected = layout(n, cube.upsampling)
-        shapes = {key: file[key].shape for key in expected if key in file}
-        _same(path, shapes, expected, "shapes")
-        _same(path, {key: str(file[key].dtype) for key in expected}, dict.fromkeys(expected, "uint16"), "types")
-        found.append("shapes and types of the pixels are right")
-        found += _check_labels(path, file)
-        if "patch" not in file:
-            return found + ["no patch names, splits or checksums: a published file, nothing more to compare"]
         try:
-            found += _check_names(path, file)
-            found += _check_places(path, file)
-            found += _check_bands(path, file, expected)
-            found += _check_bytes(path, file, cube, n)
+            found += _check_layout(cube, file)
+            found += _check_labels(cube, file)
+            if cube.published:
+                found.append("no patch names, splits or checksums: nothing more to verify in a published file")
+            else:
+                found += _check_record(cube, file)
+                found += _check_names(cube, file)
+                found += _check_places(cube, file)
+                found += _check_descriptions(cube, file)
+                found += _check_pixels(cube, file)
+                found += _check_other_attributes(cube, file)
         except KeyError as error:
-            raise InputError(f"cube {path} lacks an attribute ({error}): write the cube again") from None
-    if archive:
-        found += _check_rows(path, cube, resolve(archive))
+            reason = str(error).strip("'\"")
+            raise InputError(f"cube {path} lacks an attribute ({reason}): {_REMEDY}") from None
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            raise InputError(f"cube {path} cannot be verified ({str(error).splitlines()[0]}): {_REMEDY}") from None
+        if archive:
+            found += compare_with_archive(cube, file, resolve(archive))
     return found
 
 
-def _check_bands(path, file, keys):
-    names = {DATASET_OF[metres]: bands for metres, bands in BANDS_AT.items()} | {DATA_SUPER: BANDS}
-    _same(path, {key: tuple(file[key].attrs["bands"]) for key in keys}, {key: names[key] for key in keys}, "bands")
-    known = nomenclature.label_names(file["classes"].shape[1])
-    _same(path, tuple(file["classes"].attrs["labels"]), known, "labels")
-    return ["bands and labels are in their order"]
+def _check_layout(cube: Cube, file: h5py.File) -> list[str]:
+    """Shapes, types, units and bands of the pixels."""
+    expected = pixel_shapes(len(file["classes"]), cube.upsampling)
+    _require(cube, {key: file[key].shape for key in expected if key in file}, expected, "shapes")
+    for key in expected:
+        _require(cube, str(file[key].dtype.newbyteorder("=")), "uint16", f"type of {key}")
+        if not cube.published:
+            _require(cube, file[key].attrs["unit"], UNIT, f"unit of {key}")
+            _require(cube, tuple(file[key].attrs["bands"]), BANDS_OF[key], f"bands of {key}")
+    return ["shapes and types of the pixels are right"]
 
 
-def _check_labels(path, file):
+def _check_labels(cube: Cube, file: h5py.File) -> list[str]:
     classes = file["classes"][:]
     if classes.max() > 1 or not classes.any(1).all():
-        raise InputError(f"cube {path}: classes is not 0 and 1 with a label in every row: write the cube again")
-    if "label_sums" in file["classes"].attrs:
-        _same(path, classes.sum(0).tolist(), file["classes"].attrs["label_sums"].tolist(), "label sums")
-    return [f"{classes.sum():,} labels, {classes.sum() / len(classes):.2f} a patch, as recorded"]
+        raise InputError(f"cube {cube.path}: classes is not 0 and 1 with a label in every row: {_REMEDY}")
+    counted = f"{classes.sum():,} labels, {classes.sum() / len(classes):.2f} per patch"
+    if cube.published:
+        return [counted]
+    _require(cube, cube.labels, label_names(classes.shape[1]), "labels")
+    _require(cube, classes.sum(0).tolist(), file["classes"].attrs["label_sums"].tolist(), "label sums")
+    return [f"{counted}, as recorded, in the order of the nomenclature"]
 
 
-def _check_names(path, file):
-    split, names = file["split"][:], file["patch"][:]
+def _check_record(cube: Cube, file: h5py.File) -> list[str]:
+    """Attributes of the file: they must fit together, and the record of the selection."""
+    attributes = cube.attributes
+    try:
+        record = json.loads(attributes["selection"])
+    except (TypeError, ValueError):
+        raise InputError(f"cube {cube.path}: attribute selection is not JSON: {_REMEDY}") from None
+    check_types(record, _RECORD, f"cube {cube.path}, attribute selection", _REMEDY)
+    counts = {
+        "rows": len(file["classes"]),
+        "labels": int(file["classes"][:].sum()),
+        "nomenclature": cube.nomenclature,
+        "seed": attributes["seed"],
+    }
+    _require(cube, {name: record[name] for name in counts}, counts, "counts of the selection")
+    left = record["patches"] - record["excluded"] - record["without_label"] - record["without_split"]
+    _require(cube, left, record["rows"], "patches that are left by the selection")
+    source = f"{'miniature archive' if attributes['miniature'] else 'BigEarthNet'} v{record['archive_version']}.0"
+    if "radiometry" in attributes:
+        source = f"Sentinel-2 L2A products, patches of {source}"
+    _require(cube, attributes["source"], source, "source")
+    if cube.upsampling not in UPSAMPLINGS or type(attributes["miniature"]) is not bool:
+        raise InputError(f"cube {cube.path}: attribute upsampling or miniature has no known value: {_REMEDY}")
+    _require(cube, "weights" in attributes, cube.upsampling == "dsen2", "whether weights of DSen2 are recorded")
+    return [f"attributes fit together: seed {record['seed']}, splits {record['splits']}"]
+
+
+def _check_names(cube: Cube, file: h5py.File) -> list[str]:
+    """Names are unique, and rows are in the order that split, seed and name decide."""
+    split, names = file["split"][:], pd.Series(file["patch"].asstr()[:])
     if (np.diff(split.astype(int)) < 0).any() or split.max() >= len(SPLITS):
-        raise InputError(f"cube {path}: rows are not in the order of splits: write the cube again")
-    if len(np.unique(names)) < len(names):
-        raise InputError(f"cube {path}: patch names are not unique: write the cube again")
-    counts = dict(zip(SPLITS, np.bincount(split, minlength=len(SPLITS)).tolist(), strict=True))
-    record = json.loads(file.attrs["selection"])
-    _same(path, counts, {name: record[name] for name in SPLITS}, "split sizes")
-    return ["patch names are unique; " + ", ".join(f"{name} {count:,}" for name, count in counts.items())]
+        raise InputError(f"cube {cube.path}: rows are not in the order of splits: {_REMEDY}")
+    if not names.is_unique:
+        raise InputError(f"cube {cube.path}: patch names are not unique: {_REMEDY}")
+    record = json.loads(cube.attributes["selection"])
+    sizes = np.bincount(split, minlength=len(SPLITS)).tolist()
+    counts = dict(zip(SPLITS, sizes, strict=True))
+    _require(cube, counts, {name: record[name] for name in SPLITS}, "split sizes")
+    order = np.lexsort((hash_names(names, order_salt(record["seed"])).to_numpy(), split))
+    if not np.array_equal(order, np.arange(len(names))):
+        raise InputError(f"cube {cube.path}: rows are not in the order of seed {record['seed']}: {_REMEDY}")
+    if record["splits"] == RANDOM_SPLITS:
+        drawn = split_at_random(names, record["seed"]).map(SPLITS.index).to_numpy()
+        if not np.array_equal(drawn, split):
+            raise InputError(f"cube {cube.path}: splits are not those of seed {record['seed']}: {_REMEDY}")
+    return ["patch names are unique and in order; " + ", ".join(f"{name} {count:,}" for name, count in counts.items())]
 
 
-def _check_places(path, file):
+def _check_places(cube: Cube, file: h5py.File) -> list[str]:
     """Units, plausible values, and the names of all axes."""
     missing = [key for key in PLACE if key not in file]
     if len(missing) == len(PLACE):
         return ["no places: the cube is of an earlier version"]
     if missing:
-        raise InputError(f"cube {path} has no dataset {missing[0]}, though it has others of {', '.join(PLACE)}")
+        raise InputError(f"cube {cube.path} has no dataset {missing[0]}, though it has others of {', '.join(PLACE)}")
     for key, attributes in PLACE.items():
-        found = {name: file[key].attrs.get(name) for name in attributes}
-        _same(path, found, attributes, f"attributes of {key}")
+        recorded = {name: file[key].attrs.get(name) for name in attributes}
+        _require(cube, recorded, attributes, f"attributes of {key}")
     for key, scales in AXES.items():
         if key in file and key != "patch":
-            _same(path, _axis_names(file[key]), scales, f"axes of {key}")
+            _require(cube, _name_axes(file[key]), scales, f"axes of {key}")
     days, zones = file["date"][:].astype("datetime64[D]"), np.unique(file["epsg"][:])
     if days.min() < FIRST_DAY:
-        raise InputError(f"cube {path}: date {days.min()} is before Sentinel-2's launch, {FIRST_DAY}")
+        raise InputError(f"cube {cube.path}: date {days.min()} is before Sentinel-2's launch, {FIRST_DAY}: {_REMEDY}")
     if not np.isin(zones // 100, UTM).all():
-        raise InputError(f"cube {path}: epsg {zones.min()} to {zones.max()} are not all UTM zones")
+        raise InputError(f"cube {cube.path}: epsg {zones.min()} to {zones.max()} are not all UTM zones: {_REMEDY}")
     return [f"places in {len(zones)} UTM zone(s), {days.min()} to {days.max()}; axes have their names"]
 
 
-def _axis_names(dataset):
+def _check_descriptions(cube: Cube, file: h5py.File) -> list[str]:
+    """Checksums of labels, names, splits and places."""
+    found, recorded = {}, {}
+    for key in DESCRIPTIONS:
+        if key in file:
+            found[key] = combine_checksums([zlib.crc32(file[key][:].tobytes())])
+            recorded[key] = file[key].attrs["checksum"]
+    _require(cube, found, recorded, "checksums")
+    return []
+
+
+def _check_pixels(cube: Cube, file: h5py.File) -> list[str]:
+    """Checksums of the pixels, and statistics of the training rows."""
+    training = len(cube.rows["train"])
+    # a dataset's checksum is taken over those of so many rows at a time; earlier versions took whole slabs
+    rows_each = int(cube.attributes.get("checksum_rows", cube.attributes.get("slab_rows", 0)))
+    if rows_each < 1:
+        raise KeyError("checksum_rows")
+    keys = list(pixel_shapes(0, cube.upsampling))
+    checksums: dict[str, list[int]] = {key: [] for key in keys}
+    sums = no_sums()
+    for rows, arrays in _read_blocks(file, keys, rows_each * max(1, _ROWS_AT_ONCE // rows_each)):
+        for key, array in arrays.items():
+            checksums[key] += checksum_rows(array, rows_each).tolist()
+        for metres, value in sum_bands(rows, arrays, training).items():
+            sums[metres] += value
+
+    found = {key: combine_checksums(values) for key, values in checksums.items()}
+    _require(cube, found, {key: file[key].attrs["checksum"] for key in keys}, "checksums")
+    if training:
+        for metres, (mean, std) in describe_bands(sums, training).items():
+            recorded = [file[DATASET_OF[metres]].attrs[name].tolist() for name in ("mean", "std")]
+            _require(cube, [mean, std], recorded, f"statistics of {DATASET_OF[metres]}")
+    return ["checksums and statistics are as recorded: " + ", ".join(f"{key} {found[key]}" for key in keys)]
+
+
+def _check_other_attributes(cube: Cube, file: h5py.File) -> list[str]:
+    """All attributes together, by their checksum."""
+    if ATTRIBUTES_CHECKSUM not in cube.attributes:
+        return ["no checksum of the attributes: the cube is of an earlier version"]
+    _require(cube, checksum_attributes(file), cube.attributes[ATTRIBUTES_CHECKSUM], "checksum of the attributes")
+    return []
+
+
+def _read_blocks(
+    file: h5py.File, keys: list[str], block_rows: int
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Read blocks of consecutive rows: row numbers, and dataset name to little-endian array."""
+    n = len(file["classes"])
+    for first in range(0, n, block_rows):
+        last = min(first + block_rows, n)
+        yield np.arange(first, last), {key: file[key][first:last].astype("<u2", copy=False) for key in keys}
+
+
+def _name_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
     names = []
     for dimension in dataset.dims:
         names.append(dimension[0].name.strip("/") if len(dimension) else "")
     return tuple(names)
 
 
-def _check_bytes(path, file, cube, n):
-    rows = int(file.attrs["slab_rows"])
-    training = len(cube.rows["train"])
-    small = {key: checksum([zlib.crc32(file[key][:].tobytes())]) for key in SMALL if key in file}
-    _same(path, small, {key: file[key].attrs["checksum"] for key in small}, "checksums")
-    slabs = [(first, min(first + rows, n)) for first in range(0, n, rows)]
-    crc, sums = measure(path, slabs, training)
-    _same(path, {k: checksum(v) for k, v in crc.items()}, {k: file[k].attrs["checksum"] for k in crc}, "checksums")
-    for metres, (mean, std) in statistics([sums], training).items():
-        recorded = [file[DATASET_OF[metres]].attrs[name].tolist() for name in ("mean", "std")]
-        if training:
-            _same(path, [mean, std], recorded, f"statistics of {DATASET_OF[metres]}")
-    return ["checksums and statistics are as recorded: " + ", ".join(f"{k} {file[k].attrs['checksum']}" for k in crc)]
-
-
-def _check_rows(path, cube, archive):
-    version = archive_version(archive)
-    if json.loads(cube.attributes["selection"])["archive_version"] != version:
-        raise InputError(f"archive {archive} is v{version}.0, {path} was made from another: give that one")
-    names = np.concatenate([cube.patches(split) for split in SPLITS])
-    classes = cube.classes
-    metadata = read_metadata(archive / "metadata.parquet").set_index("patch").labels if version == 2 else {}
-    sample = np.random.default_rng().choice(len(names), min(_SAMPLE, len(names)), replace=False)
-    for row in sorted(sample.tolist()):
-        name = names[row]
-        folder = archive / name if version == 1 else archive / "BigEarthNet-S2" / name.rsplit("_", 2)[0] / name
-        labels = metadata[name] if version == 2 else json.loads((folder / f"{name}{JSON}").read_bytes())["labels"]
-        labels = labels if version == 2 or cube.nomenclature == 43 else nomenclature.to_19(labels)
-        if set(labels) != {cube.labels[i] for i in np.flatnonzero(classes[row])}:
-            raise InputError(f"cube {path}: row {row} has not the labels of {name} in {archive}: write it again")
-        native = {metres: array[None] for metres, array in read_patch(folder).items()}
-        for key, expected in datasets(native, "none" if cube.upsampling == "dsen2" else cube.upsampling).items():
-            if not np.array_equal(cube.array(key)[row], expected[0]):
-                raise InputError(f"cube {path}: row {row} of {key} is not patch {name} of {archive}: write it again")
-    return [f"{len(sample)} random rows have the pixels and labels of {Path(archive).name}"]
-
-
-def _same(path, found, expected, what):
+def _require(cube: Cube, found: Any, expected: Any, what: str) -> None:
     if found != expected:
-        raise InputError(f"cube {path}: {what} are {found}, expected {expected}: write the cube again")
+        raise InputError(f"cube {cube.path}: {what} are {found}, expected {expected}: {_REMEDY}")

@@ -7,16 +7,25 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from bigearth.cube.layout import AXES, SMALL, SPLIT_TYPE, checksum, layout, write_places
+from bigearth.cube.layout import (
+    AXES,
+    BANDS_OF,
+    DESCRIPTIONS,
+    SPLIT_TYPE,
+    UNIT,
+    combine_checksums,
+    pixel_shapes,
+    write_places,
+)
 from bigearth.labels import binarise
-from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, SPLITS
+from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, PIXELS, SPLITS
 
-# HDF5 aligns datasets of a page and more to pages, as memory maps need it.
+# Datasets of a page and more begin at a page, as memory maps need it.
 _PAGE_BYTES = 4096
 
 
-def create(path: Path, rows: pd.DataFrame, labels: tuple, upsampling: str, attributes: dict) -> None:
-    """Write a cube without its pixels, marked incomplete.
+def create(path: Path, rows: pd.DataFrame, labels: tuple[str, ...], upsampling: str, attributes: dict) -> None:
+    """Write a cube without its pixels, marked incomplete. The same input gives the same bytes.
 
     Parameters
     ----------
@@ -37,29 +46,27 @@ def create(path: Path, rows: pd.DataFrame, labels: tuple, upsampling: str, attri
         _write_names(file, rows)
         write_places(file, rows)
         _name_axes(file, labels)
-        for key in SMALL:
-            file[key].attrs["checksum"] = checksum([zlib.crc32(file[key][:].tobytes())])
+        for key in DESCRIPTIONS:
+            file[key].attrs["checksum"] = combine_checksums([zlib.crc32(file[key][:].tobytes())])
         file.attrs.update(attributes | {"upsampling": upsampling, "complete": False})
 
 
 def _reserve_pixels(file: h5py.File, n: int, upsampling: str) -> None:
     """Create the datasets of pixels: contiguous and allocated now, so that their offsets are known and never move."""
-    for key, shape in layout(n, upsampling).items():
+    for key, shape in pixel_shapes(n, upsampling).items():
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         properties.set_layout(h5py.h5d.CONTIGUOUS)
         properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-        properties.set_obj_track_times(False)  # same input, same bytes
+        properties.set_obj_track_times(False)
         space = h5py.h5s.create_simple(shape)
         h5py.h5d.create(file.id, key.encode(), h5py.h5t.STD_U16LE, space, properties)
-        file[key].attrs["unit"] = "digital number (reflectance x 10000)"
-    for metres, bands in BANDS_AT.items():
-        file[DATASET_OF[metres]].attrs["bands"] = bands
-    if upsampling != "none":
-        file[DATA_SUPER].attrs["bands"] = BANDS
+        file[key].attrs["unit"] = UNIT
+        file[key].attrs["bands"] = BANDS_OF[key]
 
 
-def _write_labels(file: h5py.File, rows: pd.DataFrame, labels: tuple) -> None:
+def _write_labels(file: h5py.File, rows: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    """Write the binarised labels, with the names of the columns and how often each occurs."""
     classes = binarise(rows.labels, labels)
     file["classes"] = classes
     file["classes"].attrs["labels"] = labels
@@ -67,6 +74,7 @@ def _write_labels(file: h5py.File, rows: pd.DataFrame, labels: tuple) -> None:
 
 
 def _write_names(file: h5py.File, rows: pd.DataFrame) -> None:
+    """Write the patches' names and splits."""
     names = [name.encode() for name in rows.patch]
     file.create_dataset("patch", data=names, dtype=h5py.string_dtype("utf-8", max(map(len, names))))
     file["patch"].attrs["_Encoding"] = "utf-8"  # tells xarray that these are texts, not bytes
@@ -74,7 +82,7 @@ def _write_names(file: h5py.File, rows: pd.DataFrame) -> None:
     file.create_dataset("split", data=codes, dtype=SPLIT_TYPE)
 
 
-def _name_axes(file: h5py.File, labels: tuple) -> None:
+def _name_axes(file: h5py.File, labels: tuple[str, ...]) -> None:
     """Name the axes by HDF5 dimension scales, so that xarray shows patches, bands and labels by name."""
     text = h5py.string_dtype()
     file.create_dataset("label", data=labels, dtype=text)

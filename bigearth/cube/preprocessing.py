@@ -1,267 +1,343 @@
 """From an archive, or from tiles, to the cube: every MPI rank reads its share and writes it into one file.
 
-MPI only tells the ranks how many they are, hands out the plan and collects checksums: the pixels go straight into the
-file (`cube_writing`), so that one rank, two or seventy-two, resumed or not, give the same cube.
+MPI tells the ranks how many they are, hands out the work and collects checksums. The pixels go straight into the file
+(`writing`), so that one rank, two or seventy-two, resumed or not, give the same cube.
+
+The way of a cube: `write_cube` checks its path (`keeping`), selects the rows (`selection`), creates the file in the
+folder ``<cube>.partial/`` (`unfinished`, `creation`), shares out units of work (`units`), writes and measures them
+(`writing`, `statistics`), and gives the finished file its name.
 """
 
-import errno
 import hashlib
 import json
-import os
 import shutil
 import time
-import traceback
-from contextlib import ExitStack, closing, suppress
-from itertools import islice
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from osgeo import gdal
 
-from bigearth import files
-from bigearth.archive import windows
 from bigearth.archive.index import read_index
-from bigearth.archive.pixels import read_patch
+from bigearth.archive.windows import TileWindows, describe_radiometry, find_windows
 from bigearth.background import read_ahead
-from bigearth.cube import layout, statistics, writing
-from bigearth.cube.creation import create
-from bigearth.cube.layout import UPSAMPLINGS, partial
+from bigearth.cube.keeping import check_same, check_target
+from bigearth.cube.layout import PLACE, UPSAMPLINGS, count_bytes
 from bigearth.cube.selection import select
-from bigearth.cube.tile_shares import longest_first, paper
+from bigearth.cube.statistics import RowMeasurements, combine, measure_rows
+from bigearth.cube.tile_shares import DISTRIBUTIONS
+from bigearth.cube.unfinished import JournalEntry, UnfinishedCube
+from bigearth.cube.units import Unit, read_units, share_slabs, share_tiles
+from bigearth.cube.writing import open_writer, read_rows, write_attributes
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.labels import label_names
-from bigearth.mpi import communicator
-from bigearth.patch import BANDS_AT, PIXELS
-from bigearth.upsampling.datasets import datasets, load_networks
+from bigearth.mpi import Communicator, communicator, on_first_rank, rank_and_size, together
+from bigearth.upsampling.datasets import load_networks, make_datasets
 
-SLAB = 256  # rows: 40 MB of native bands, large enough that writing them is one sequential write
-_DISTRIBUTIONS = {"longest_first": longest_first, "paper": paper}
-_LEAST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
+SLAB_ROWS = 256  # 40 MB of native bands: writing them is one long sequential write
+_FEWEST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `write_cube` was asked for: its parameters, paths resolved."""
+
+    cube: Path
+    archive: Path
+    workdir: Path
+    exclude: Sequence[str]
+    splits: str | Path
+    nomenclature: int | None
+    upsampling: str
+    seed: int
+    tiles: Path | None
+    weights: str | Path
+    distribution: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every rank needs to know to write its share of a cube.
+
+    Attributes
+    ----------
+    kept : bool
+        Whether the cube was there already, finished: then there is nothing to do.
+    rows, training : int
+        Rows of the cube, and how many of them, the first ones, are for training.
+    slab_rows : int
+        Rows per unit of work.
+    folders : list of str
+        Of the patch of each row; empty where patches are cut from tiles.
+    tiles : list of TileWindows
+        What is cut from each tile; empty where patches are read from the archive.
+    journaled : dict
+        Units that an interrupted run wrote.
+    """
+
+    request: Request
+    kept: bool
+    rows: int
+    training: int
+    slab_rows: int
+    folders: list[str]
+    tiles: list[TileWindows]
+    journaled: dict[str, JournalEntry]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a rank did: rows it wrote, rows of an interrupted run it found whole, and what was measured of all."""
+
+    written: int
+    found: int
+    measured: RowMeasurements
 
 
 def write_cube(
     *,
-    cube,
-    archive,
-    workdir,
-    exclude=(),
-    splits="",
-    nomenclature=None,
-    upsampling="none",
-    seed=1,
-    tiles="",
-    weights="",
-    distribution="longest_first",
-):
+    cube: str | Path,
+    archive: str | Path,
+    workdir: str | Path,
+    exclude: Sequence[str] = (),
+    splits: str | Path = "",
+    nomenclature: int | None = None,
+    upsampling: str = "none",
+    seed: int = 1,
+    tiles: str | Path = "",
+    weights: str | Path = "",
+    distribution: str = "longest_first",
+) -> dict:
     """Write the cube (paper, section 3.1 and Figure 2); call it on every MPI rank, or without MPI.
 
-    An interrupted run is resumed by calling it again with the same parameters. A cube that exists is replaced when the
-    new one is complete.
+    An interrupted run is resumed by calling it again with the same parameters; what it wrote is verified by checksums,
+    and written again where it is damaged. A finished cube of the same content is kept; nothing is ever replaced.
 
     Parameters
     ----------
-    cube : Path or str
-        HDF5 file to write; see `cube`.
-    archive : Path or str
+    cube : str or Path
+        HDF5 file to write; see `layout`.
+    archive : str or Path
         BigEarthNet v1.0 or v2.0: names, labels, places and, without ``tiles``, pixels.
-    workdir : Path or str
+    workdir : str or Path
         Holds the archive's cached index.
     exclude, splits, nomenclature, seed
         See `selection.select`.
     upsampling : str
         "none", or how ``data_super`` is made: "bilinear" or "dsen2". Patches are cut out first and upsampled then: they
         see nothing beyond their border, on either route.
-    tiles : Path or str
+    tiles : str or Path
         Folder of Sentinel-2 L2A products to cut the patches from; empty: read the archive's files.
-    weights : Path or str
-        Folder of DSen2's networks (see `dsen2.load`), for upsampling "dsen2".
+    weights : str or Path
+        Folder of DSen2's networks (see `upsampling.weights`), for upsampling "dsen2".
     distribution : str
-        Which rank cuts which tile: "longest_first", or "paper" (its Algorithm 1); see `distribution`.
+        Which rank cuts which tile: "longest_first", or "paper" (its Algorithm 1); see `tile_shares`.
 
     Returns
     -------
     dict
-        rank, ranks, patches of this rank's share, seconds to write them and seconds to read them back for checksums
-        and statistics; rows of the cube.
+        rank, ranks, patches (that this rank wrote), found (rows of an interrupted run, verified by this rank), seconds,
+        rows (of the cube), kept (whether the cube was finished before).
 
     Raises
     ------
     InputError
-        A parameter or file cannot be used; the message names the rank where that matters.
+        A parameter or file cannot be used; something else lies at the cube's path, or a finished cube of other content.
+        The message names the rank where that matters.
     """
     comm = communicator()
-    rank, size = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
+    rank, ranks = rank_and_size(comm)
     gdal.SetConfigOption("GDAL_NUM_THREADS", "1")  # the ranks are the parallelism
-    path = resolve(cube)
-    folder = partial(path)
-    with ExitStack() as stack:
-        chosen = {"exclude": exclude, "splits": splits, "nomenclature": nomenclature, "seed": seed}
-        arguments = stack, path, resolve(archive), resolve(workdir), upsampling, tiles, weights, distribution, chosen
-        plan = _together(comm, folder, _prepare if rank == 0 else _nothing, *arguments)
-        plan = comm.bcast(plan) if comm else plan
+    if not str(cube):
+        raise InputError("cube is empty: give the path of the HDF5 file to write")
+    request = Request(
+        cube=resolve(cube),
+        archive=resolve(archive),
+        workdir=resolve(workdir),
+        exclude=exclude,
+        splits=splits,
+        nomenclature=nomenclature,
+        upsampling=upsampling,
+        seed=seed,
+        tiles=resolve(tiles) if tiles else None,
+        weights=weights,
+        distribution=distribution,
+    )
+    with ExitStack() as locks:  # rank 0 holds the cube's lock until all ranks are done
+        work = on_first_rank(comm, _prepare, request, locks)
         started = time.perf_counter()
-        n = _together(comm, folder, _write_share, folder, plan, rank, size)
+        if work.kept:
+            share = Share(0, 0, combine([]))
+        else:
+            share = _write_and_finish(comm, work, rank, ranks)
         seconds = time.perf_counter() - started
-        slabs = [(first, min(first + plan["slab"], plan["rows"])) for first in range(0, plan["rows"], plan["slab"])]
-        share = [slabs[i] for i in np.array_split(np.arange(len(slabs)), size)[rank]]
-        measured = _together(comm, folder, statistics.measure, folder / writing.FILE, share, plan["training"])
-        read_back = time.perf_counter() - started - seconds
-        measured = comm.gather(measured) if comm else [measured]
-        finish = writing.finish if rank == 0 else _nothing
-        _together(comm, folder, finish, path, slabs, measured, plan["training"])
-    done = {"patches": n, "seconds": seconds, "read_back_seconds": read_back}
-    return {"rank": rank, "ranks": size, **done, "rows": plan["rows"]}
+    counts = {"patches": share.written, "found": share.found, "seconds": seconds}
+    return {"rank": rank, "ranks": ranks, **counts, "rows": work.rows, "kept": work.kept}
 
 
-def _prepare(stack, path, archive, workdir, upsampling, tiles, weights, distribution, chosen):
-    """Plan the cube and create it, or find it begun; returns what every rank needs to know."""
-    if upsampling not in UPSAMPLINGS:
-        raise InputError(f"upsampling {upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
-    if distribution not in _DISTRIBUTIONS:
-        raise InputError(f"distribution {distribution!r} is unknown: give one of {', '.join(_DISTRIBUTIONS)}")
-    networks = load_networks(upsampling, weights) or {}
-    index = read_index(archive, workdir, pixels=not tiles)
-    rows, record = select(index, **chosen)
-    cuts = windows.find_windows(resolve(tiles), rows) if tiles else []
-    folder = partial(path)
-    stack.enter_context(files.locked(folder / "lock", f"cube {path}"))
-    n = len(rows)
-    identity = pd.util.hash_pandas_object(rows[["patch", "split", "folder"]], index=False).to_numpy()
+def _prepare(request: Request, locks: ExitStack) -> Work:
+    """Check what is asked for, select the rows, and begin the cube or find it begun or finished."""
+    _check_choices(request)
+    unfinished = UnfinishedCube(request.cube)
+    check_target(request.cube)
+    unfinished.check_folder()
+
+    # which rows, and where their pixels are
+    networks = load_networks(request.upsampling, request.weights)
+    index = read_index(request.archive, request.workdir, pixels=request.tiles is None)
+    rows, record = select(index, request.exclude, request.splits, request.nomenclature, request.seed)
+    tiles = []
+    if request.tiles is not None:
+        tiles = find_windows(request.tiles, rows)
+    attributes = _describe_source(request, index, record, tiles, networks)
+
+    work = {"request": request, "rows": len(rows), "training": record["train"]}
+    work |= {"slab_rows": max(1, min(SLAB_ROWS, len(rows) // _FEWEST_SLABS)), "tiles": tiles, "folders": []}
+    if request.tiles is None:
+        work["folders"] = [str(request.archive / folder) for folder in rows.folder]
+
+    if request.cube.exists():
+        check_same(request.cube, rows, request.upsampling, attributes, None if request.tiles else request.archive)
+        return Work(**work, kept=True, journaled={})
+
+    locks.enter_context(unfinished.locked())
+    plan = _describe_plan(request, rows, index.attrs["key"], attributes, work)
+    with unfinished.explain_full_disk():
+        needed = count_bytes(len(rows), request.upsampling)
+        if unfinished.can_resume(plan):
+            written = unfinished.file.stat().st_blocks * 512
+            _check_space(request.cube, needed - written)
+        else:
+            _check_space(request.cube, needed)
+            unfinished.begin(plan, rows, label_names(record["nomenclature"]), request.upsampling, attributes)
+        unfinished.forget_failure()
+        return Work(**work, kept=False, journaled=unfinished.read_journals())
+
+
+def _check_choices(request: Request) -> None:
+    if request.upsampling not in UPSAMPLINGS:
+        raise InputError(f"upsampling {request.upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
+    if request.distribution not in DISTRIBUTIONS:
+        raise InputError(f"distribution {request.distribution!r} is unknown: give one of {', '.join(DISTRIBUTIONS)}")
+
+
+def _describe_source(request: Request, index: pd.DataFrame, record: dict, tiles: list, networks: dict | None) -> dict:
+    """The attributes of the file that say what it was made from."""
     miniature = index.attrs["miniature"]
+    source = f"{'miniature archive' if miniature else 'BigEarthNet'} v{record['archive_version']}.0"
+    if request.tiles is not None:
+        source = f"Sentinel-2 L2A products, patches of {source}"
     attributes = {
         "seed": record["seed"],
-        "source": f"{'miniature archive' if miniature else 'BigEarthNet'} v{record['archive_version']}.0",
+        "source": source,
         "miniature": miniature,
         "selection": json.dumps(record),
     }
-    if networks:
-        attributes["weights"] = json.dumps({metres: _fingerprint(network) for metres, network in networks.items()})
-    if tiles:
-        attributes["source"] = f"Sentinel-2 L2A products, patches of {attributes['source']}"
-        attributes["radiometry"] = json.dumps(windows.describe_radiometry(cuts))
+    if networks is not None:
+        digests = {metres: _hash_weights(network) for metres, network in networks.items()}
+        attributes["weights"] = json.dumps(digests)
+    if request.tiles is not None:
+        attributes["radiometry"] = json.dumps(describe_radiometry(tiles))
+    return attributes
+
+
+def _describe_plan(request: Request, rows: pd.DataFrame, key: list, attributes: dict, work: dict) -> str:
+    """All that decides the cube's bytes, as JSON: a begun cube is resumed by the same plan only."""
+    content = rows[["patch", "split", "folder", *PLACE]].assign(labels=rows.labels.map(";".join))
+    digest = hashlib.sha256(pd.util.hash_pandas_object(content, index=False).to_numpy().tobytes()).hexdigest()
     plan = {
-        "rows": n,
-        "training": record["train"],
-        "slab": max(1, min(SLAB, n // _LEAST_SLABS)),
-        "archive": str(archive),
-        "tiles": str(tiles and resolve(tiles)),
-        "upsampling": upsampling,
-        "key": index.attrs["key"],
-        "digest": hashlib.sha256(identity.tobytes()).hexdigest(),
+        "rows": work["rows"],
+        "training": work["training"],
+        "slab_rows": work["slab_rows"],
+        "archive": str(request.archive),
+        "tiles": str(request.tiles or ""),
+        "upsampling": request.upsampling,
+        "archive_key": key,
+        "digest": digest,
         "attributes": attributes,
     }
-    described = json.dumps(plan)
-    if writing.resumable(folder, described):
-        written = (folder / writing.FILE).stat().st_blocks * 512
-        _check_space(path, layout.bytes_needed(n, upsampling) - written)
-    else:
-        # nothing to resume: what lies here is of other parameters, or was killed before its plan was complete
-        for file in folder.iterdir():
-            if file.name != "lock":
-                file.unlink()
-        _check_space(path, layout.bytes_needed(n, upsampling))
-        create(folder / writing.FILE, rows, label_names(record["nomenclature"]), upsampling, attributes)
-        (folder / "plan.new").write_text(described)
-        (folder / "plan.new").replace(folder / writing.PLAN)
-    (folder / writing.FAILED).unlink(missing_ok=True)
-    more = {"folders": rows.folder.tolist(), "cuts": cuts, "weights": str(weights), "distribution": distribution}
-    return plan | more | {"finished": writing.finished(folder)}
+    return json.dumps(plan)
 
 
-def _write_share(folder, plan, rank, size):
-    """Write this rank's units of work; how many patches that were."""
-    n, networks = 0, load_networks(plan["upsampling"], plan["weights"])
-    share = _share_of_tiles(plan, rank, size) if plan["cuts"] else _share_of_slabs(plan, rank, size)
-    share = read_ahead(share, 1)  # hides the writes, which wait: for the disk, and for other ranks writing this file
-    with writing.writer(folder, rank) as write, closing(share):
-        for unit, rows, native in share:
-            write(unit, rows, datasets(native, plan["upsampling"], networks))
-            n += len(rows)
-            if (folder / writing.FAILED).exists():
-                break
-    return n
-
-
-def _share_of_slabs(plan, rank, size):
-    """Units of work of a rank, from the archive: consecutive slabs of rows."""
-    folders = [os.path.join(plan["archive"], folder) for folder in plan["folders"]]
-    for first in np.array_split(np.arange(0, len(folders), plan["slab"]), size)[rank].tolist():
-        unit = f"slab-{first}"
-        if unit not in plan["finished"]:
-            slab = folders[first : first + plan["slab"]]
-            yield unit, np.arange(first, first + len(slab)), _read(slab)
-
-
-def _share_of_tiles(plan, rank, size):
-    """Units of work of a rank, from products: runs of patches of whole tiles, in raster order, scattered over rows."""
-    deal = _DISTRIBUTIONS[plan["distribution"]]
-    for i in deal([len(cut.rows) for cut in plan["cuts"]], size)[rank]:
-        cut = plan["cuts"][i]
-        units = [f"{cut.tile.name}-{first}" for first in range(0, len(cut.rows), plan["slab"])]
-        done = next((k for k, unit in enumerate(units) if unit not in plan["finished"]), len(units))
-        first = done * plan["slab"]
-        patches = windows.read_windows(cut.skip(first))
-        for unit in units[done:]:
-            rows, cut_out = zip(*islice(patches, plan["slab"]), strict=True)
-            yield unit, np.array(rows), {metres: np.stack([patch[metres] for patch in cut_out]) for metres in BANDS_AT}
-
-
-def _read(folders):
-    """Native bands of patches, resolution to array."""
-    n = len(folders)
-    slab = {m: np.empty((n, PIXELS[m], PIXELS[m], len(bands)), np.uint16) for m, bands in BANDS_AT.items()}
-    for i, folder in enumerate(folders):
-        read_patch(folder, {metres: array[i] for metres, array in slab.items()})
-    return slab
-
-
-def _together(comm, folder, function, *arguments):
-    """Call a function on every rank; where it fails on one, raise on all: nobody is left waiting."""
-    result, error, message = None, None, None
-    try:
-        result = function(*arguments)
-    except Exception as raised:
-        error, message = raised, str(raised)
-        if isinstance(raised, OSError) and raised.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"{folder}: no space left, or the quota is used up{_kept(folder)}: free some, then run again"
-            error = InputError(message)
-        elif not isinstance(raised, InputError):
-            message = traceback.format_exc()
-        if function is _write_share:
-            with suppress(OSError):  # on a full disk: then the others write on, or fail alike
-                (folder / writing.FAILED).touch()  # the others stop after the slab they are at
-    messages = comm.allgather((message, isinstance(error, InputError))) if comm else [(message, True)]
-    if error and not isinstance(error, InputError):
-        raise error
-    for rank, (message, expected) in enumerate(messages):
-        if message is not None:
-            where = f"rank {rank}: " if comm and function not in (_prepare, _nothing) else ""
-            raise (InputError if expected else RuntimeError)(f"{where}{message}")
-    return result
-
-
-def _kept(folder):
-    try:
-        done, rows = writing.progress(folder.with_suffix(""))
-    except OSError:
-        return ""
-    return f"; {done:,} of {rows:,} rows are kept"
-
-
-def _fingerprint(network):
-    """SHA-256 of a network's weights: rows of two trainings must not meet in one cube."""
-    return hashlib.sha256(b"".join(array.tobytes() for array in network.get_weights())).hexdigest()
-
-
-def _nothing(*_):
-    """What the other ranks do while rank 0 plans or finishes."""
-
-
-def _check_space(path, needed):
+def _check_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < needed:
         raise InputError(
             f"cube {path} needs {needed / 1e9:.1f} GB, its disk has {free / 1e9:.1f} GB free: "
             f"free some, exclude patches, or choose another path"
         )
+
+
+def _hash_weights(network: Any) -> str:
+    """SHA-256 of a network's weights: rows of two trainings must not meet in one cube."""
+    return hashlib.sha256(b"".join(array.tobytes() for array in network.get_weights())).hexdigest()
+
+
+def _write_and_finish(comm: Communicator, work: Work, rank: int, ranks: int) -> Share:
+    """Write this rank's share; when all ranks have written theirs, rank 0 finishes the cube."""
+    unfinished = UnfinishedCube(work.request.cube)
+    share = together(comm, _write_share, unfinished, work, rank, ranks, on_failure=unfinished.mark_failed)
+    parts = comm.gather(share.measured) if comm else [share.measured]
+    on_first_rank(comm, _finish, unfinished, work, parts)
+    return share
+
+
+def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) -> Share:
+    """Verify this rank's journaled units of work, and write the others."""
+    upsampling = work.request.upsampling
+    networks = load_networks(upsampling, work.request.weights)
+    if work.tiles:
+        units = share_tiles(work.tiles, work.slab_rows, work.request.distribution, rank, ranks)
+    else:
+        units = share_slabs(work.folders, work.slab_rows, rank, ranks)
+
+    measured = []
+    missing = []
+    for unit in units:
+        found = _verify(unfinished, work, unit)
+        if found is None:
+            missing.append(unit)
+        else:
+            measured.append(found)
+    found_rows = sum(len(part.rows) for part in measured)
+
+    written_rows = 0
+    # reading ahead hides the writes, which wait: for the disk, and for other ranks writing this file
+    native_units = read_ahead(read_units(missing), 1)
+    with unfinished.explain_full_disk(), open_writer(unfinished, rank) as write, closing(native_units):
+        for unit, native in native_units:
+            arrays = make_datasets(native, upsampling, networks)
+            part = measure_rows(unit.rows, arrays, work.training)
+            write(unit.name, part, arrays)
+            measured.append(part)
+            written_rows += len(unit.rows)
+            if unfinished.has_failed():
+                break
+    return Share(written_rows, found_rows, combine(measured))
+
+
+def _verify(unfinished: UnfinishedCube, work: Work, unit: Unit) -> RowMeasurements | None:
+    """Read a journaled unit back and measure it; None where it is not journaled, or not what the journal says."""
+    entry = work.journaled.get(unit.name)
+    if entry is None or entry.rows != len(unit.rows):
+        return None
+    arrays = read_rows(unfinished.file, unit.rows, work.request.upsampling)
+    measured = measure_rows(unit.rows, arrays, work.training)
+    return measured if measured.checksum() == entry.checksum else None
+
+
+def _finish(unfinished: UnfinishedCube, work: Work, parts: list[RowMeasurements]) -> None:
+    """Put statistics and checksums into the written file, and give it its name."""
+    measured = combine(parts)
+    if not np.array_equal(measured.rows, np.arange(work.rows)):
+        raise RuntimeError(f"{len(measured.rows)} of {work.rows} rows of {unfinished.file} were written")
+    unfinished.check_target()
+    with unfinished.explain_full_disk():
+        unfinished.wait_for_disk()
+        write_attributes(unfinished.file, measured, work.training)
+        unfinished.publish()

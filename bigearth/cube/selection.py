@@ -1,25 +1,36 @@
 """Which patches go into the cube, in which split and in which order; every choice and count is recorded."""
 
 import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bigearth import labels as names
 from bigearth.archive.lists import find_list, read_names, read_splits
 from bigearth.archive.splitting import hash_names, split_at_random
 from bigearth.errors import InputError
 from bigearth.files import resolve
+from bigearth.labels import label_names, to_19
 from bigearth.patch import SPLITS
 
+# How the splits were made, in the record.
+OWN_SPLITS = "the archive's own"
+RANDOM_SPLITS = "random 60/20/20"
 
-def select(index, exclude=(), splits="", nomenclature=None, seed=1):
+
+def select(
+    index: pd.DataFrame,
+    exclude: Sequence[str] = (),
+    splits: str | Path | None = "",
+    nomenclature: int | None = None,
+    seed: int = 1,
+) -> tuple[pd.DataFrame, dict]:
     """Choose the patches of a cube and put them in its row order.
 
     Parameters
     ----------
     index : pandas.DataFrame
-        As `archive.read_index` returns it.
+        As `archive.index.read_index` returns it.
     exclude : list of str
         CSV files of patch names to leave out; a bare file name is looked for in the archive's ``lists/``.
     splits : str or Path
@@ -43,64 +54,87 @@ def select(index, exclude=(), splits="", nomenclature=None, seed=1):
     InputError
         A list is unreadable, empty or knows no patch of the archive; 43 classes of a v2.0 archive; nothing is left.
     """
+    if isinstance(exclude, str | Path):
+        raise InputError(f"exclude is {str(exclude)!r}: give a list of files, such as [{str(exclude)!r}]")
     version = index.attrs["version"]
     own = 43 if version == 1 else 19
     nomenclature = nomenclature or own
-    names.label_names(nomenclature)  # an unknown number is an error now
+    label_names(nomenclature)  # an unknown number is an error now
     if nomenclature > own:
         raise InputError("nomenclature 43 is not in a v2.0 archive, whose patches carry 19 classes: give 19")
     record = {"archive_version": version, "patches": len(index), "exclude": {}, "nomenclature": nomenclature}
-    record |= {name: index.attrs[name] for name in ("absent", "unlisted") if index.attrs.get(name)}
+    for name in ("absent", "unlisted"):
+        if index.attrs.get(name):
+            record[name] = index.attrs[name]
     if "absent" in record:
         named = len(index) + record["absent"]
         warnings.warn(f"{record['absent']:,} of the archive's {named:,} patches are not there", stacklevel=2)
 
+    # leave patches out
     known = set(index.patch.tolist())
-    excluded = set()
+    excluded: set[str] = set()
     for path in exclude:
         listed = set(read_names(find_list(path, index.attrs["archive"])))
-        record["exclude"][Path(path).name] = len(_known(listed, known, path))
+        record["exclude"][Path(path).name] = _count_known(listed, known, path)
         excluded |= listed
     rows = index[~index.patch.isin(excluded)]
     record["excluded"] = len(index) - len(rows)
 
+    # translate labels
     if nomenclature < own:
-        labels = pd.Series([names.to_19(patch) for patch in rows.labels], rows.index)
+        labels = pd.Series([to_19(patch) for patch in rows.labels], rows.index)
         rows = rows.assign(labels=labels)[labels.map(len) > 0]
     record["without_label"] = len(index) - record["excluded"] - len(rows)
 
-    record["splits"], split = _splits(rows, splits, seed, known)
+    # split
+    record["splits"], split = _split(rows, splits, seed, known)
     rows = rows.assign(split=split)
     unassigned = rows.split.isna()
     record["without_split"] = int(unassigned.sum())
     rows = rows[~unassigned]
     if rows.empty:
         raise InputError(f"no patch is left of {len(index)}: {record}; check exclude and splits")
-    order = pd.DataFrame(
-        {"split": rows.split.map(SPLITS.index), "hash": hash_names(rows.patch, f"order {seed}")}, rows.index
-    )
+
+    # put in order
+    codes = rows.split.map(SPLITS.index)
+    order = pd.DataFrame({"split": codes, "hash": hash_names(rows.patch, order_salt(seed))}, rows.index)
     rows = rows.loc[order.sort_values(["split", "hash"]).index].reset_index(drop=True)
-    record |= {name: int((rows.split == name).sum()) for name in SPLITS}
+    for name in SPLITS:
+        record[name] = int((rows.split == name).sum())
     record |= {"rows": len(rows), "labels": int(rows.labels.map(len).sum()), "seed": seed}
     return rows, record
 
 
-def _splits(rows, splits, seed, known):
+def order_salt(seed: int) -> str:
+    """Return the salt of the hash of names that orders the rows of a split."""
+    return f"order {seed}"
+
+
+def _split(rows: pd.DataFrame, splits: str | Path | None, seed: int, known: set[str]) -> tuple[str, pd.Series]:
     """How the rows were split, and the split of each (None where no list names it)."""
     if not splits and rows.split.notna().any():
-        return "the archive's own", rows.split
-    if splits and splits != "random":
-        split = read_splits(resolve(splits))
-        _known(split.keys(), known, splits)
-        return f"lists in {Path(splits).name}", pd.Series(map(split.get, rows.patch.tolist()), rows.index, dtype=object)
-    return "random 60/20/20", split_at_random(rows.patch, seed)
+        return OWN_SPLITS, rows.split
+    if not splits or splits == "random":
+        return RANDOM_SPLITS, split_at_random(rows.patch, seed)
+    listed = read_splits(resolve(splits))
+    _count_known(listed.keys(), known, splits)
+    split = pd.Series([listed.get(patch) for patch in rows.patch.tolist()], rows.index, dtype=object)
+    return f"lists in {Path(splits).name}", split
 
 
-def _known(listed, known, path):
-    found = known.intersection(listed)
+def _count_known(listed: Iterable[str], known: set[str], path: str | Path) -> int:
+    """How many listed names the archive has; warn of those that it has not.
+
+    Raises
+    ------
+    InputError
+        It has none of them.
+    """
+    listed = set(listed)
+    found = len(known.intersection(listed))
     if not found:
         raise InputError(f"{path} names {len(listed)} patches, none of this archive: give the lists that belong to it")
-    if len(found) < len(listed):
-        message = f"{path}: {len(listed) - len(found):,} of its {len(listed):,} names are not in the archive"
-        warnings.warn(message, stacklevel=4)
+    if found < len(listed):
+        unknown = len(listed) - found
+        warnings.warn(f"{path}: {unknown:,} of its {len(listed):,} names are not in the archive", stacklevel=4)
     return found

@@ -1,81 +1,129 @@
-"""Checksums and statistics of the rows of a cube."""
+"""Checksums of rows, and statistics of the bands over the training rows.
+
+Sums are integers and therefore exact: the statistics do not depend on which rank adds what.
+"""
 
 import math
-import os
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from bigearth.cube.layout import offsets
+from bigearth.cube.layout import checksum_rows
 from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS
 
+_RESOLUTION_OF = {key: metres for metres, key in DATASET_OF.items()}
+# Sums are taken over lines of this many pixels, since sums of long lines are fast; divides every patch.
+_LINE = 20
 
-def measure(path, slabs, training):
-    """Read slabs back: their checksums, and sums over the pixels of their training rows.
 
-    Sums are integers, exact, so that the statistics do not depend on who adds them up.
+@dataclass(frozen=True)
+class RowMeasurements:
+    """What was measured of some rows of a cube.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-    slabs : list of (first, last)
-    training : int
-        Number of training rows, which come first.
-
-    Returns
-    -------
-    crc : dict
-        Dataset name to the CRC-32 of every slab.
+    rows : (n,) int array
+        Row numbers.
+    checksums : dict
+        Dataset name to the CRC-32 of each of these rows, (n,) uint32.
     sums : dict
-        Resolution to a list [sum, sum of squares] of integer arrays, one value a band.
+        Resolution in m to the sum and the sum of squares per band over the training rows among them: (2, bands) array
+        of Python integers.
     """
-    places = offsets(path)
-    crc = {key: [] for key in places}
-    sums = {metres: [np.zeros(len(bands), object) for _ in range(2)] for metres, bands in BANDS_AT.items()}
-    resolution = {key: metres for metres, key in DATASET_OF.items()}
-    with open(path, "rb", buffering=0) as file:
-        for first, last in slabs:
-            for key, (offset, size) in places.items():
-                data = os.pread(file.fileno(), (last - first) * size, offset + first * size)
-                crc[key].append(zlib.crc32(data))
-                if key in resolution and first < training:
-                    metres = resolution[key]
-                    pixels = np.frombuffer(data, "<u2").reshape(last - first, -1, len(BANDS_AT[metres]))
-                    for total, value in zip(sums[metres], _moments(pixels[: training - first]), strict=True):
-                        total += value
-    return crc, sums
+
+    rows: np.ndarray
+    checksums: dict[str, np.ndarray]
+    sums: dict[int, np.ndarray]
+
+    def checksum(self) -> int:
+        """Return one CRC-32 over all rows and datasets."""
+        value = zlib.crc32(self.rows.astype("<i8").tobytes())
+        for key in sorted(self.checksums):
+            value = zlib.crc32(self.checksums[key].astype("<u4").tobytes(), value)
+        return value
 
 
-def statistics(sums, training):
-    """Mean and standard deviation per band of the training rows: resolution to two lists.
+def measure_rows(rows: np.ndarray, arrays: dict[str, np.ndarray], training: int) -> RowMeasurements:
+    """Measure rows of a cube.
 
     Parameters
     ----------
-    sums : list of dict
-        As `measure` returns them, for all slabs together.
+    rows : (n,) int array
+        Row numbers.
+    arrays : dict
+        Dataset name to what these rows hold, (n, size, size, bands) uint16.
+    training : int
+        Number of training rows of the cube, which come first.
+    """
+    checksums = {}
+    for key, array in arrays.items():
+        checksums[key] = checksum_rows(array)
+    return RowMeasurements(np.asarray(rows), checksums, sum_bands(rows, arrays, training))
+
+
+def sum_bands(rows: np.ndarray, arrays: dict[str, np.ndarray], training: int) -> dict[int, np.ndarray]:
+    """Sum the pixels of training rows; parameters as in `measure_rows`, result as in `RowMeasurements`."""
+    sums = no_sums()
+    for key, metres in _RESOLUTION_OF.items():
+        for row, patch in zip(rows, arrays[key], strict=True):
+            if row < training:
+                sums[metres] += _sum_patch(patch)
+    return sums
+
+
+def combine(parts: Iterable[RowMeasurements]) -> RowMeasurements:
+    """Put measurements of different rows together, in the order of the rows."""
+    parts = list(parts)
+    if not parts:
+        return RowMeasurements(np.empty(0, int), {}, no_sums())
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows, kind="stable")
+    keys = sorted({key for part in parts for key in part.checksums})
+    parts_with_rows = [part for part in parts if len(part.rows)]
+    checksums = {}
+    for key in keys:
+        checksums[key] = np.concatenate([part.checksums[key] for part in parts_with_rows])[order]
+    sums = no_sums()
+    for part in parts:
+        for metres, value in part.sums.items():
+            sums[metres] += value
+    return RowMeasurements(rows[order], checksums, sums)
+
+
+def describe_bands(sums: dict[int, np.ndarray], training: int) -> dict[int, tuple[list[float], list[float]]]:
+    """Return mean and standard deviation per band of the training rows: resolution to two lists.
+
+    Parameters
+    ----------
+    sums : dict
+        As in `RowMeasurements`, of all rows.
     training : int
         Number of training rows; without any the statistics are NaN.
     """
     result = {}
     for metres, size in PIXELS.items():
         n = training * size * size
-        total, squares = (sum(part[metres][i] for part in sums) for i in range(2))
-        # integers up to the one division: the same digits, however the rows were dealt
-        mean = [s / n if n else math.nan for s in total]
-        std = [math.sqrt((n * q - s * s) / n**2) if n else math.nan for s, q in zip(total, squares, strict=True)]
-        result[metres] = mean, std
+        means, deviations = [], []
+        for total, squares in zip(*sums[metres], strict=True):
+            # integers up to the one division: the same digits, however the rows were shared out
+            means.append(total / n if n else math.nan)
+            deviations.append(math.sqrt((n * squares - total * total) / n**2) if n else math.nan)
+        result[metres] = means, deviations
     return result
 
 
-def _moments(pixels):
-    """Sum and sum of squares per band, exact, of (patches, pixels, bands)."""
-    bands = pixels.shape[2]
-    total, squares = 0, 0
-    for patch in pixels:
-        # products of 16 bit numbers, 14,400 of them: below 2**53, so float64 adds them exactly in any order;
-        # rows of 20 pixels, since sums of long rows are fast
-        values = patch.reshape(-1, 20 * bands).astype(np.float64)
-        sums = values.sum(0), np.einsum("pb,pb->b", values, values)
-        added, squared = (part.reshape(-1, bands).sum(0).astype(np.int64).astype(object) for part in sums)
-        total, squares = total + added, squares + squared
-    return total, squares
+def no_sums() -> dict[int, np.ndarray]:
+    """Return the sums of no pixels, to be added to."""
+    return {metres: np.zeros((2, len(bands)), object) for metres, bands in BANDS_AT.items()}
+
+
+def _sum_patch(patch: np.ndarray) -> np.ndarray:
+    """Sum and sum of squares per band, exact, of a patch (size, size, bands): (2, bands) array of Python integers."""
+    bands = patch.shape[-1]
+    # products of 16 bit numbers, 14,400 of them: below 2**53, so that float64 adds them exactly in any order
+    values = patch.reshape(-1, _LINE * bands).astype(np.float64)
+    total = values.sum(0).reshape(-1, bands).sum(0)
+    squares = np.einsum("pb,pb->b", values, values).reshape(-1, bands).sum(0)
+    return np.stack([total, squares]).astype(np.int64).astype(object)

@@ -1,12 +1,13 @@
 """Which rank cuts the patches of which tile."""
 
 import heapq
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 
-def paper(counts, ranks):
-    """Distribute tiles by the paper's Algorithm 1 as printed, after sorting them by patch count, most first.
+def deal_as_in_paper(counts: Sequence[int], ranks: int) -> list[list[int]]:
+    """Deal tiles to ranks by the paper's Algorithm 1 as printed, after sorting them by patch count, most first.
 
     A matrix with one column per rank is filled row by row; every row after the first is reversed. (So it is printed;
     reversing every second row was perhaps meant. That the tiles are sorted is implied in the paper, not written.)
@@ -22,32 +23,44 @@ def paper(counts, ranks):
     list of list of int
         For each rank the indices of its tiles.
     """
-    order = _most_first(counts)
-    table = np.full(-(-len(order) // ranks) * ranks, -1)
-    table[: len(order)] = order
-    table = table.reshape(-1, ranks)
+    order = _sort_most_first(counts)
+    rounds = -(-len(order) // ranks)
+    padded = np.full(rounds * ranks, -1)
+    padded[: len(order)] = order
+    table = padded.reshape(rounds, ranks)
     table[1:] = table[1:, ::-1]
-    return [[int(tile) for tile in column if tile >= 0] for column in table.T]
+    return [column[column >= 0].tolist() for column in table.T]
 
 
-def longest_first(counts, ranks):
-    """Distribute tiles by longest processing time first: the largest tile left goes to the rank with the least load.
+def deal_longest_first(counts: Sequence[int], ranks: int) -> list[list[int]]:
+    """Deal tiles by longest processing time first: the largest tile left goes to the rank with the least to do.
 
-    The greatest load exceeds the best possible one by a third at most (Graham 1969). Parameters and result as `paper`.
+    The greatest load exceeds the best possible one by a third at most (Graham 1969). Parameters and result are those of
+    `deal_as_in_paper`.
     """
     loads = [(0, rank) for rank in range(ranks)]
-    tiles = [[] for _ in range(ranks)]
-    for tile in _most_first(counts):
+    tiles: list[list[int]] = [[] for _ in range(ranks)]
+    for tile in _sort_most_first(counts).tolist():
         load, rank = heapq.heappop(loads)
-        tiles[rank].append(int(tile))
+        tiles[rank].append(tile)
         heapq.heappush(loads, (load + int(counts[tile]), rank))
     return tiles
 
 
-def loads(counts, tiles):
-    """Patches per rank of a distribution: int array (ranks,)."""
-    return np.array([sum(int(counts[tile]) for tile in mine) for mine in tiles])
+def sum_loads(counts: Sequence[int], tiles: list[list[int]]) -> np.ndarray:
+    """Return the patches of each rank when tiles are dealt so: int array (ranks,)."""
+    loads = []
+    for of_rank in tiles:
+        loads.append(sum(int(counts[tile]) for tile in of_rank))
+    return np.array(loads)
 
 
-def _most_first(counts):
+# The values of the parameter ``distribution``.
+DISTRIBUTIONS: dict[str, Callable[[Sequence[int], int], list[list[int]]]] = {
+    "longest_first": deal_longest_first,
+    "paper": deal_as_in_paper,
+}
+
+
+def _sort_most_first(counts: Sequence[int]) -> np.ndarray:
     return np.argsort(-np.asarray(counts, dtype=np.int64), kind="stable")

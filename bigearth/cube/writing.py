@@ -1,136 +1,128 @@
-"""One file from many processes: rows written at their offsets, a journal of what is done, and the finishing.
+"""Rows of an unfinished cube, written and read back at their offsets by many processes at once.
 
-While it is written a cube lives in the folder ``<cube>.partial/``: ``cube.h5`` (complete in layout), ``plan.json``
-(what it will hold), one journal a rank, and a lock. Only a finished file is renamed to the cube's path, so that an
-unfinished one is never mistaken for it. Killed processes lose what they did not journal, no more. (A node that loses
-power may lose journaled rows, too: to wait for the disk after each unit made two ranks slower by a tenth. Begin anew.)
+No parallel HDF5 library is needed: the file is complete in its layout and closed before the first row is written.
 """
 
-import json
+import io
 import os
-import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import h5py
 import numpy as np
 
-from bigearth.cube.layout import checksum, offsets, partial
-from bigearth.cube.reading import open_cube
-from bigearth.cube.statistics import statistics
-from bigearth.errors import InputError
+from bigearth.cube.layout import (
+    ATTRIBUTES_CHECKSUM,
+    checksum_attributes,
+    combine_checksums,
+    find_offsets,
+    pixel_shapes,
+)
+from bigearth.cube.statistics import RowMeasurements, describe_bands
+from bigearth.cube.unfinished import UnfinishedCube
 from bigearth.patch import DATASET_OF
 
-FILE, PLAN, FAILED = "cube.h5", "plan.json", "failed"
-
-
-def progress(path):
-    """Rows written, and rows in all, of a cube; (0, 0) where neither it nor a beginning of it exists.
-
-    Parameters
-    ----------
-    path : Path or str
-        Of the cube.
-
-    Returns
-    -------
-    tuple of int
-    """
-    folder = partial(path)
-    try:
-        rows = json.loads((folder / PLAN).read_text())["rows"]
-        return sum(n for _, n in _entries(folder)), rows
-    except FileNotFoundError:
-        pass
-    try:
-        n = sum(map(len, open_cube(path).rows.values()))
-    except InputError:
-        return 0, 0
-    return n, n
-
-
-def resumable(folder, plan):
-    """Whether the folder holds the beginning of a cube by this plan, a JSON string."""
-    try:
-        return (folder / PLAN).read_text() == plan and bool(offsets(folder / FILE))
-    except OSError:  # also HDF5's: a kill while attributes were written, or after the finished file had its name
-        return False
-
-
-def finished(folder):
-    """Names of the units of work that the journals say are written."""
-    return {unit for unit, _ in _entries(folder)}
+WriteUnit = Callable[[str, RowMeasurements, dict[str, np.ndarray]], None]
 
 
 @contextmanager
-def writer(folder, rank):
-    """Open the unfinished cube for this rank: a function ``write(unit, rows, arrays)``.
+def open_writer(unfinished: UnfinishedCube, rank: int) -> Iterator[WriteUnit]:
+    """Open the unfinished cube for a rank.
 
-    ``rows`` are row numbers, ``arrays`` a dict of dataset name to what these rows hold. The unit is journaled when all
-    of it is written.
+    Yields
+    ------
+    callable
+        ``write(unit, measured, arrays)`` writes a unit of work: ``measured`` names its rows, ``arrays`` is a dict of
+        dataset name to what they hold. The unit is journaled when all of it is written.
     """
-    places = offsets(folder / FILE)
-    file = os.open(folder / FILE, os.O_WRONLY)
-    # a line of its own, lest the last one was cut off by a kill
-    journal = os.open(folder / f"journal-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(journal, b"\n")
-
-    def write(unit, rows, arrays):
-        starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]  # of runs of consecutive rows
-        for key, array in arrays.items():
-            offset, size = places[key]
-            for start, stop in pairwise(starts):
-                _pwrite(file, array[start:stop], offset + int(rows[start]) * size)
-        os.write(journal, f"{unit} {len(rows)} written\n".encode())
-
+    offsets = find_offsets(unfinished.file)
+    file = os.open(unfinished.file, os.O_WRONLY | os.O_NOFOLLOW)
     try:
-        yield write
+        journal = unfinished.open_journal(rank)
+        try:
+
+            def write(unit: str, measured: RowMeasurements, arrays: dict[str, np.ndarray]) -> None:
+                for key, array in arrays.items():
+                    offset, row_bytes = offsets[key]
+                    for first, last in _find_runs(measured.rows):
+                        _write_at(file, array[first:last], offset + int(measured.rows[first]) * row_bytes)
+                line = f"{unit} {len(measured.rows)} {measured.checksum():08x} written\n"
+                os.write(journal, line.encode())
+
+            yield write
+        finally:
+            os.close(journal)
     finally:
         os.close(file)
-        os.close(journal)
 
 
-def finish(path, slabs, measured, training):
-    """Put attributes, statistics and checksums into the written file, and give it its name.
+def read_rows(path: Path, rows: np.ndarray, upsampling: str) -> dict[str, np.ndarray]:
+    """Read rows of an unfinished cube back: dataset name to array.
 
     Parameters
     ----------
     path : Path
-        Of the cube.
-    slabs : list of (first, last)
-        All slabs, in order.
-    measured : list
-        What `measure` returned for consecutive parts of the slabs.
+        The HDF5 file.
+    rows : (n,) int array
+        Row numbers.
+    upsampling : str
+        That of the cube.
+    """
+    offsets = find_offsets(path)
+    arrays = {}
+    with open(path, "rb", buffering=0) as file:
+        for key, shape in pixel_shapes(len(rows), upsampling).items():
+            offset, row_bytes = offsets[key]
+            array = np.empty(shape, "<u2")
+            for first, last in _find_runs(rows):
+                file.seek(offset + int(rows[first]) * row_bytes)
+                _read_into(file, array[first:last].data.cast("B"))
+            arrays[key] = array
+    return arrays
+
+
+def write_attributes(path: Path, measured: RowMeasurements, training: int) -> None:
+    """Put statistics and checksums into a written cube, and mark it complete.
+
+    Parameters
+    ----------
+    path : Path
+        The HDF5 file.
+    measured : RowMeasurements
+        Of all rows.
     training : int
         Number of training rows.
     """
-    folder = partial(path)
-    with h5py.File(folder / FILE, "r+") as file:
-        for metres, (mean, std) in statistics([sums for _, sums in measured], training).items():
+    with h5py.File(path, "r+") as file:
+        for metres, (mean, std) in describe_bands(measured.sums, training).items():
             file[DATASET_OF[metres]].attrs["mean"] = mean
             file[DATASET_OF[metres]].attrs["std"] = std
-        for key in measured[0][0]:
-            file[key].attrs["checksum"] = checksum([value for crc, _ in measured for value in crc[key]])
-        file.attrs.update({"slab_rows": slabs[0][1] - slabs[0][0], "complete": True})
-    with open(folder / FILE, "rb") as stream:
-        os.fsync(stream.fileno())  # the name must not reach the disk before the bytes do
-    os.replace(folder / FILE, path)
-    shutil.rmtree(folder)
+        for key, checksums in measured.checksums.items():
+            file[key].attrs["checksum"] = combine_checksums(checksums)
+        # a dataset's checksum is taken over those of its rows, one by one
+        file.attrs.update({"checksum_rows": 1, "complete": True})
+        file.attrs[ATTRIBUTES_CHECKSUM] = checksum_attributes(file)
 
 
-def _pwrite(file, array, offset):
-    data = memoryview(np.ascontiguousarray(array)).cast("B")
+def _find_runs(rows: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of consecutive row numbers, as positions in ``rows``: (first, last + 1)."""
+    breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+    return list(pairwise([0, *breaks, len(rows)]))
+
+
+def _write_at(file: int, array: np.ndarray, offset: int) -> None:
+    data = np.ascontiguousarray(array).data.cast("B")
     while data:
         written = os.pwrite(file, data, offset)
-        data, offset = data[written:], offset + written
+        data = data[written:]
+        offset += written
 
 
-def _entries(folder):
-    """Unit and rows of every whole line of the journals; a unit counts once."""
-    found = {}
-    for journal in folder.glob("journal-*.txt"):
-        for line in journal.read_text().splitlines():
-            if line.endswith(" written"):
-                unit, rows, _ = line.split()
-                found[unit] = int(rows)
-    return found.items()
+def _read_into(file: io.FileIO, buffer: memoryview) -> None:
+    while buffer:
+        count = file.readinto(buffer)
+        if not count:
+            raise EOFError("the file ends before its last row")
+        buffer = buffer[count:]

@@ -16,7 +16,7 @@ from bigearth.mapping.reading import Reader, measure_masked
 from bigearth.mapping.scene import Scene
 from bigearth.mapping.store import Store
 from bigearth.patch import BANDS_AT, DATA_SUPER, PIXELS
-from bigearth.upsampling.datasets import datasets
+from bigearth.upsampling.datasets import make_datasets
 
 # Windows that are read, classified and journaled at a time: 10 MB of pixels, 44 MB with all bands at 10 m.
 PIECE = 64
@@ -70,7 +70,7 @@ def classify_pieces(
     masked_from : float
         Masked share of a window from which it gets no score.
     super_resolved : Path, optional
-        For "dsen2": a GeoTIFF of all bands at 10 m, see `bigearth.upsampling.dsen2.super_resolve_tile`.
+        For "dsen2": a GeoTIFF of all bands at 10 m, see `bigearth.upsampling.tile.super_resolve_tile`.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def _read_pieces(
             features = {DATA_SUPER: _read_super(at_10m, top, lefts[is_clear])}
         elif clear:
             native = {metres: np.stack([window[metres] for window in clear]) for metres in BANDS_AT}
-            made = datasets(native, "bilinear" if upsampling == "bilinear" else "none")
+            made = make_datasets(native, "bilinear" if upsampling == "bilinear" else "none")
             features = {key: made[key] for key in keys}
         yield Piece(row, int(columns[0]), masked, is_clear, features)
 

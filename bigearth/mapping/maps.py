@@ -223,14 +223,14 @@ def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
 
 def _super_resolve(scene: Scene, weights: str | Path, partial: Path) -> Path:
     """Bring the scene to 10 m with DSen2, once."""
-    from bigearth.upsampling import dsen2
     from bigearth.upsampling.datasets import load_networks
+    from bigearth.upsampling.tile import super_resolve_tile
 
     networks = load_networks("dsen2", weights)
     path = partial / "scene" / "super.tif"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        dsen2.super_resolve_tile(scene.tile, networks, path)
+        super_resolve_tile(scene.tile, networks, path)
     return path
 
 

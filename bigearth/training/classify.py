@@ -11,7 +11,7 @@ import pandas as pd
 from bigearth.archive.pixels import read_patch
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT
-from bigearth.upsampling.datasets import datasets
+from bigearth.upsampling.datasets import make_datasets
 
 
 def load_model(run: Path | str) -> keras.Model:
@@ -67,7 +67,7 @@ def predict_patches(run: Path | str, patches: Sequence[Path], batch_size: int = 
     for start in range(0, len(patches), batch_size):
         read = [read_patch(patch) for patch in patches[start : start + batch_size]]
         native = {metres: np.stack([patch[metres] for patch in read]) for metres in BANDS_AT}
-        features = datasets(native, "bilinear" if upsampling == "bilinear" else "none")
+        features = make_datasets(native, "bilinear" if upsampling == "bilinear" else "none")
         scores.append(model.predict_on_batch({key: features[key] for key in model.input}))
         images.append(native[10])
     names = pd.Index([patch.name for patch in patches], name="patch")

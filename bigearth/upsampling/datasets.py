@@ -1,36 +1,80 @@
 """The datasets of the cube from native bands: as they are, upsampled bilinearly, or super-resolved by DSen2."""
 
+from pathlib import Path
+
 import numpy as np
 
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS
-from bigearth.upsampling.interpolation import bilinear
+from bigearth.upsampling.interpolation import interpolate
 
 
-def datasets(native, upsampling, networks=None):
-    """What the cube holds of native bands, resolution to (n, size, size, bands): dataset name to rows."""
+def make_datasets(
+    native: dict[int, np.ndarray], upsampling: str, networks: dict | None = None
+) -> dict[str, np.ndarray]:
+    """Make what the cube holds of patches from their native bands.
+
+    Parameters
+    ----------
+    native : dict
+        Resolution in m to (n, size, size, bands) uint16.
+    upsampling : str
+        "none", "bilinear" or "dsen2": whether and how ``data_super`` is made.
+    networks : dict, optional
+        {20: keras.Model, 60: keras.Model}, for "dsen2".
+
+    Returns
+    -------
+    dict
+        Dataset name to (n, size, size, bands) uint16.
+    """
     arrays = {DATASET_OF[metres]: array for metres, array in native.items()}
     if upsampling == "none":
         return arrays
     if upsampling == "dsen2":
         from bigearth.upsampling import dsen2
 
-        upsampled = dsen2.super_resolve(native, networks)
+        upsampled = dsen2.super_resolve(native, networks or {})
     else:
-        upsampled = {m: array if m == 10 else bilinear(array, PIXELS[10]) for m, array in native.items()}
-    joined = np.empty((*native[10].shape[:3], len(BANDS)), np.uint16)
+        upsampled = {10: native[10]}
+        for metres in (20, 60):
+            upsampled[metres] = interpolate(native[metres], PIXELS[10])
+    arrays[DATA_SUPER] = join_bands(upsampled)
+    return arrays
+
+
+def join_bands(upsampled: dict[int, np.ndarray]) -> np.ndarray:
+    """Put the bands of all resolutions, brought to 10 m, into wavelength order.
+
+    Parameters
+    ----------
+    upsampled : dict
+        Native resolution in m to (n, h, w, bands) uint16, all of one size.
+
+    Returns
+    -------
+    (n, h, w, 12) uint16 array
+    """
+    joined = np.empty((*upsampled[10].shape[:3], len(BANDS)), np.uint16)
     for metres, bands in BANDS_AT.items():
-        joined[..., [BANDS.index(band) for band in bands]] = upsampled[metres]
-    return arrays | {DATA_SUPER: joined}
+        columns = [BANDS.index(band) for band in bands]
+        joined[..., columns] = upsampled[metres]
+    return joined
 
 
-def load_networks(upsampling, weights):
-    """DSen2's networks, where they are needed."""
+def load_networks(upsampling: str, weights: str | Path) -> dict | None:
+    """Load DSen2's networks where they are needed; None where they are not.
+
+    Raises
+    ------
+    InputError
+        ``weights`` is empty, or holds no networks.
+    """
     if upsampling != "dsen2":
         return None
     if not weights:
         raise InputError("upsampling 'dsen2' needs weights: give the folder of its networks, or another upsampling")
-    from bigearth.upsampling import dsen2  # TensorFlow takes seconds to load, and the other ways do without it
+    from bigearth.upsampling.weights import load  # TensorFlow takes seconds to load, and the other ways do without it
 
-    return dsen2.load(resolve(weights))
+    return load(resolve(weights))

@@ -5,8 +5,10 @@ from osgeo import gdal, gdal_array
 
 gdal.UseExceptions()
 
+_RESAMPLING = {"bilinear": gdal.GRIORA_Bilinear, "bicubic": gdal.GRIORA_Cubic}
 
-def bilinear(array, size, method="bilinear"):
+
+def interpolate(array: np.ndarray, size: int | tuple[int, int], method: str = "bilinear") -> np.ndarray:
     """Interpolate patches to `size` x `size` pixels with GDAL's resampling (the paper's preprocessing, step 2).
 
     Pixel centres lie at half-integers and the edge is clamped: a patch sees nothing beyond its own border, so that its
@@ -26,12 +28,12 @@ def bilinear(array, size, method="bilinear"):
     -------
     (..., size, size, c) array of the same type
     """
-    resample = {"bilinear": gdal.GRIORA_Bilinear, "bicubic": gdal.GRIORA_Cubic}[method]
+    resampling = _RESAMPLING[method]
     *lead, h, w, c = array.shape
-    height, width = (size, size) if np.isscalar(size) else size
+    height, width = size if isinstance(size, tuple) else (size, size)
     result = np.empty((*lead, height, width, c), array.dtype)
     for patch, out in zip(array.reshape(-1, h, w, c), result.reshape(-1, height, width, c), strict=True):
         dataset = gdal_array.OpenArray(patch, interleave="pixel")
-        # of a single band GDAL asks for two dimensions
-        dataset.ReadAsArray(buf_obj=out if c > 1 else out[..., 0], interleave="pixel", resample_alg=resample)
+        buffer = out if c > 1 else out[..., 0]  # of a single band GDAL asks for two dimensions
+        dataset.ReadAsArray(buf_obj=buffer, interleave="pixel", resample_alg=resampling)
     return result

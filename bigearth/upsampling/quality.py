@@ -1,12 +1,25 @@
-"""How well bands were brought to a finer resolution: simulated coarse bands, and measures of agreement."""
+"""How well bands are brought to a finer resolution: simulated coarse bands, and measures of agreement."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
+from bigearth.patch import BANDS_AT
+from bigearth.upsampling.interpolation import interpolate
 
-def reduce_resolution(array, factor):
+if TYPE_CHECKING:  # Keras takes seconds to load, and without networks nobody needs it
+    import keras
+
+Bands = dict[int, np.ndarray]
+
+# Patches are cut to this side, which 6 x 60 m divides.
+COMPARED_METRES = 1080
+
+
+def reduce_resolution(array: np.ndarray, factor: int) -> np.ndarray:
     """Simulate a sensor of `factor` times larger pixels: blur, then average (Lanaras et al. 2018).
 
     Parameters
@@ -25,8 +38,8 @@ def reduce_resolution(array, factor):
     return blurred.reshape(n, h // factor, factor, w // factor, factor, c).mean(axis=(2, 4))
 
 
-def quality(truth, estimate, bands):
-    """Agreement of super-resolved bands with the truth, per band.
+def compare_bands(truth: np.ndarray, estimate: np.ndarray, bands: tuple[str, ...]) -> pd.DataFrame:
+    """Measure the agreement of super-resolved bands with the truth, per band.
 
     Parameters
     ----------
@@ -49,3 +62,65 @@ def quality(truth, estimate, bands):
         sre = 10 * np.log10(truth[..., i].mean() ** 2 / mse) if mse else np.inf
         rows.append((band, np.sqrt(mse), sre, ssim))
     return pd.DataFrame(rows, columns=["band", "RMSE", "SRE", "SSIM"])
+
+
+def estimate_bands(truth: Bands, networks: "dict[int, keras.Model] | None" = None) -> dict[tuple[int, str], np.ndarray]:
+    """Make bands coarser and bring them back by every method.
+
+    There is no truth at 10 m for a band of 20 m. As DSen2's authors do (Lanaras et al. 2018), all bands are made
+    coarser by two (or six): then the measured 20 m (60 m) band is the truth, and the methods try to get back to it.
+
+    Parameters
+    ----------
+    truth : dict
+        Resolution in m to (n, size, size, bands): patches, cut to `COMPARED_METRES` where they are larger.
+    networks : dict, optional
+        {20: keras.Model, 60: keras.Model} of DSen2.
+
+    Returns
+    -------
+    dict
+        (resolution, method) to an array like the truth's: "bilinear", "bicubic" and, with networks, "DSen2".
+    """
+    truth = cut_patches(truth)
+    estimates = {}
+    for metres in (20, 60):
+        factor = metres // 10
+        coarse = reduce_resolution(truth[metres], factor)
+        size = truth[metres].shape[1]
+        for method in ("bilinear", "bicubic"):
+            estimates[metres, method] = interpolate(coarse, size, method)
+        if networks is not None:
+            from bigearth.upsampling import dsen2
+
+            reduced = {m: np.rint(reduce_resolution(array, factor)) for m, array in truth.items()}
+            estimates[metres, "DSen2"] = dsen2.super_resolve(reduced, {metres: networks[metres]})[metres]
+    return estimates
+
+
+def compare_methods(truth: Bands, networks: "dict[int, keras.Model] | None" = None) -> pd.DataFrame:
+    """Compare the methods of `estimate_bands`; parameters as there.
+
+    Returns
+    -------
+    DataFrame [metres, method, band, RMSE, SRE, SSIM]
+        See `compare_bands`; all patches are compared at once, one below the other.
+    """
+    parts = []
+    cut = cut_patches(truth)
+    for (metres, method), estimate in estimate_bands(truth, networks).items():
+        part = compare_bands(_stack(cut[metres]), _stack(estimate), BANDS_AT[metres])
+        part.insert(0, "metres", metres)
+        part.insert(1, "method", method)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def cut_patches(bands: Bands) -> Bands:
+    """Cut patches to `COMPARED_METRES` from their upper left corner."""
+    return {m: array[:, : COMPARED_METRES // m, : COMPARED_METRES // m] for m, array in bands.items()}
+
+
+def _stack(patches: np.ndarray) -> np.ndarray:
+    """Put patches one below the other: (n, h, w, c) to (n * h, w, c)."""
+    return patches.reshape(-1, *patches.shape[2:])

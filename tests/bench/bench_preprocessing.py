@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -15,15 +16,17 @@ import pandas as pd
 from osgeo import gdal
 
 from bigearth.archive.index import read_index
-from bigearth.cube import preprocessing, writing
-from bigearth.cube.creation import create
-from bigearth.cube.preprocessing import SLAB, write_cube
+from bigearth.cube.preprocessing import SLAB_ROWS, write_cube
 from bigearth.cube.selection import select
+from bigearth.cube.statistics import measure_rows
+from bigearth.cube.unfinished import UnfinishedCube
+from bigearth.cube.units import read_slab
+from bigearth.cube.writing import open_writer
 from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
 from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS
-from bigearth.upsampling import datasets
+from bigearth.upsampling.datasets import make_datasets
 
 PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5
 
@@ -55,8 +58,8 @@ def bare(folders):
 
 
 def checked(folders):
-    for first in range(0, len(folders), SLAB):
-        preprocessing._read(folders[first : first + SLAB])
+    for first in range(0, len(folders), SLAB_ROWS):
+        read_slab(folders[first : first + SLAB_ROWS])
 
 
 def seconds(function, *arguments):
@@ -99,6 +102,8 @@ def two_ranks(folder, archive, index):
     common = {"archive": archive, "splits": "random"}
     cores, times = sorted(os.sched_getaffinity(0))[:2], []
     for _ in range(ROUNDS):
+        for path in folder.glob("*.h5"):
+            path.unlink()
         apart = slowest([run(common | half, core=core) for half, core in zip(halves, cores, strict=True)])
         together = slowest([run(common | {"cube": folder / "both.h5", "workdir": folder}, ranks=2)])
         times.append((apart, together))
@@ -109,22 +114,25 @@ def slabs(folder, index):
     """Writing slabs at their places in the cube against writing the same bytes to a plain file."""
     rows, _ = select(index, splits="random")
     folder = folder / "slabs"
-    native = preprocessing._read([Path(index.attrs["archive"]) / name for name in rows.folder[:SLAB]])
-    arrays = datasets.datasets(native, "none")
+    native = read_slab([Path(index.attrs["archive"]) / name for name in rows.folder[:SLAB_ROWS]])
+    arrays = make_datasets(native, "none")
+    measured = measure_rows(np.arange(SLAB_ROWS), arrays, 0)
+    unfinished = UnfinishedCube(folder / "cube.h5")
     blob = b"".join(array.tobytes() for array in arrays.values())
 
     def ours():
-        with writing.writer(folder, 0) as write:
-            for first in range(0, len(rows) - SLAB + 1, SLAB):
-                write(f"slab-{first}", np.arange(first, first + SLAB), arrays)
+        with open_writer(unfinished, 0) as write:
+            for first in range(0, len(rows) - SLAB_ROWS + 1, SLAB_ROWS):
+                write(f"slab-{first}", replace(measured, rows=np.arange(first, first + SLAB_ROWS)), arrays)
 
     def plain():
         with open(folder / "plain", "r+b", buffering=0) as stream:
-            for _ in range(0, len(rows) - SLAB + 1, SLAB):
+            for _ in range(0, len(rows) - SLAB_ROWS + 1, SLAB_ROWS):
                 stream.write(blob)
 
     folder.mkdir()
-    create(folder / writing.FILE, rows, LABELS_43, "none", {})
+    unfinished.folder.mkdir()
+    unfinished.begin(json.dumps({"rows": len(rows), "training": 0}), rows, LABELS_43, "none", {})
     (folder / "plain").touch()
     ours(), plain()  # both files have their blocks: neither is measured while it grows
     return compare(ours, plain)
@@ -147,7 +155,12 @@ def main():
         note("index: second opening, speed-up over the first", first / second, second, first, None)
         note("reading and checking / bare gdal loop", *compare(lambda: checked(folders), lambda: bare(folders)), 0.8)
         parameters = {"cube": folder / "one.h5", "archive": archive, "workdir": folder, "splits": "random"}
-        note("archive to cube / bare gdal loop", *compare(lambda: write_cube(**parameters), lambda: bare(folders)), 0.6)
+
+        def write_anew():
+            parameters["cube"].unlink(missing_ok=True)  # a finished cube would be kept
+            write_cube(**parameters)
+
+        note("archive to cube / bare gdal loop", *compare(write_anew, lambda: bare(folders)), 0.6)
         note("two ranks / two independent processes", *two_ranks(folder, archive, index), 0.95)
         note("slabs into the cube / plain write", *slabs(folder, index), 0.7)
     finally:

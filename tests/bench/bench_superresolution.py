@@ -22,9 +22,11 @@ from osgeo import gdal
 
 from bigearth.files import ROOT
 from bigearth.patch import BANDS_20M, BANDS_AT
-from bigearth.upsampling import dsen2, dsen2_training
-from bigearth.upsampling.interpolation import bilinear
-from bigearth.upsampling.quality import quality, reduce_resolution
+from bigearth.upsampling import dsen2
+from bigearth.upsampling.dsen2_training import Settings, train
+from bigearth.upsampling.interpolation import interpolate
+from bigearth.upsampling.quality import compare_bands, reduce_resolution
+from bigearth.upsampling.samples import make_pairs
 
 OFFSET = 1000  # the scene is of processing baseline 04.00
 TRAIN, GAP = 0.6, 6  # share of the scene's width to learn from; pixels of 60 m left out beside it
@@ -58,17 +60,19 @@ def main():
     keras.utils.set_random_seed(1)
     model = dsen2.build(20, features=32, blocks=2)
     start = time.perf_counter()
-    dsen2_training.train(model, learnt, 20, 10, options.steps // 10, batch_size=4, learning_rate=2e-3)
+    train(model, learnt, 20, Settings(epochs=10, steps=options.steps // 10, batch_size=4, learning_rate=2e-3))
     minutes = (time.perf_counter() - start) / 60
 
-    inputs, truth = dsen2_training.training_pairs(held_out, 20)
+    inputs, truth = make_pairs(held_out, 20)
     coarse, size = reduce_resolution(held_out[20], 2), truth.shape[1:3]
     estimates = {"DSen2": model.predict(inputs, verbose=0) * dsen2.SCALE}
-    estimates |= {method: bilinear(coarse, size, method) for method in ("bicubic", "bilinear")}
+    for method in ("bicubic", "bilinear"):
+        estimates[method] = interpolate(coarse, size, method)
     truth = truth * dsen2.SCALE
-    table = pd.concat(
-        quality(truth[0], estimate[0], BANDS_20M).assign(method=method) for method, estimate in estimates.items()
-    )
+    compared = []
+    for method, estimate in estimates.items():
+        compared.append(compare_bands(truth[0], estimate[0], BANDS_20M).assign(method=method))
+    table = pd.concat(compared)
     table = table.assign(parameters=model.count_params(), minutes=minutes)
     (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
     table.round(4).to_csv(ROOT / "results/bench/superresolution.csv", index=False)

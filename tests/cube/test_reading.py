@@ -1,15 +1,13 @@
 import shutil
-import zlib
 
 import h5py
 import numpy as np
 import pytest
 
-from bigearth import __main__ as commands
 from bigearth.cube.check import check
-from bigearth.cube.layout import checksum, partial
+from bigearth.cube.layout import partial_folder
+from bigearth.cube.progress import count_written
 from bigearth.cube.reading import open_cube
-from bigearth.cube.writing import progress
 from bigearth.errors import InputError
 from bigearth.labels import LABELS_43
 from bigearth.patch import BANDS, DATASET_OF
@@ -71,11 +69,11 @@ def test_published_file(published, tiny_cube):
 def test_missing(tmp_path):
     with pytest.raises(InputError, match="absent.h5 is missing: run notebook 02 first"):
         open_cube(tmp_path / "absent.h5")
-    assert progress(tmp_path / "absent.h5") == (0, 0)
+    assert count_written(tmp_path / "absent.h5") == (0, 0)
 
 
 def test_begun(tmp_path):
-    partial(tmp_path / "cube.h5").mkdir()
+    partial_folder(tmp_path / "cube.h5").mkdir()
     with pytest.raises(InputError, match="cube.h5 is incomplete: .*run notebook 02 again to resume"):
         open_cube(tmp_path / "cube.h5")
 
@@ -102,76 +100,3 @@ def test_truncated(copied):
         stream.truncate(stream.seek(0, 2) // 2)
     with pytest.raises(InputError, match="not a readable HDF5 file"):
         open_cube(copied)
-
-
-def test_check_passes(tiny_cube, tiny_archive):
-    lines = check(tiny_cube, tiny_archive)
-    assert any("checksums and statistics are as recorded" in line for line in lines)
-    assert any("random rows have the pixels and labels of" in line for line in lines)
-    assert progress(tiny_cube) == (len(open_cube(tiny_cube).classes),) * 2
-
-
-def reversed_attribute(path, key, name):
-    with h5py.File(path, "r+") as file:
-        file[key].attrs[name] = file[key].attrs[name][::-1]
-
-
-def reversed_classes(path):
-    with h5py.File(path, "r+") as file:
-        file["classes"][...] = file["classes"][:][::-1]
-
-
-def without_checksum(path):
-    with h5py.File(path, "r+") as file:
-        del file["data_10m"].attrs["checksum"]
-
-
-def change(path, key, index, value):
-    with h5py.File(path, "r+") as file:
-        file[key][index] = value
-
-
-@pytest.mark.parametrize(
-    "damage, message",
-    [
-        (lambda path: change(path, "data_20m", (7, 30, 30, 3), 12345), "checksums are"),
-        (lambda path: change(path, "data_super", (50, 0, 0, 0), 12345), "checksums are"),
-        (lambda path: change(path, "classes", (0, slice(None)), 0), "a label in every row"),
-        (lambda path: change(path, "classes", (0, slice(None)), 1), "label sums are"),
-        (lambda path: change(path, "patch", 1, "other") or change(path, "patch", 2, "other"), "names are not unique"),
-        (lambda path: change(path, "split", 0, 2), "not in the order of splits"),
-        (lambda path: reversed_attribute(path, "data_10m", "bands"), "bands are"),
-        (lambda path: reversed_attribute(path, "classes", "labels"), "labels are"),
-        (reversed_classes, "checksums are"),
-        (without_checksum, "lacks an attribute .*checksum"),
-    ],
-)
-def test_check_finds(copied, damage, message):
-    damage(copied)
-    with pytest.raises(InputError, match=message):
-        check(copied)
-
-
-def test_check_finds_other_statistics(copied):
-    with h5py.File(copied, "r+") as file:
-        file["data_60m"].attrs["mean"] = file["data_60m"].attrs["mean"] + 1e-6
-    with pytest.raises(InputError, match="statistics of data_60m"):
-        check(copied)
-
-
-def test_check_finds_rows_of_another_archive(tiny_archive, copied):
-    # with matching records, so that only the comparison with the files can tell
-    with h5py.File(copied, "r+") as file:
-        names = file["patch"][:]
-        file["patch"][...] = np.roll(names, 1)
-        file["patch"].attrs["checksum"] = checksum([zlib.crc32(file["patch"][:].tobytes())])
-    with pytest.raises(InputError, match="is not patch|has not the labels"):
-        check(copied, tiny_archive)
-
-
-def test_command(tiny_cube, copied, capsys):
-    assert commands.main(["check", str(tiny_cube)]) == 0
-    assert "checksums" in capsys.readouterr().out
-    change(copied, "data_20m", (7, 30, 30, 3), 12345)
-    assert commands.main(["check", str(copied)]) == 2
-    assert "error: cube" in capsys.readouterr().err

@@ -1,9 +1,9 @@
-"""Bilinear upsampling and the quality measures."""
+"""Interpolation of bands."""
 
 import numpy as np
 import pytest
 
-from bigearth.upsampling.interpolation import bilinear
+from bigearth.upsampling.interpolation import interpolate
 
 
 def by_definition(patches, size):
@@ -25,7 +25,7 @@ def by_definition(patches, size):
 @pytest.mark.parametrize(("side", "channels"), [(60, 6), (20, 2)])
 def test_bilinear_is_the_interpolation_it_says(side, channels):
     patches = np.random.default_rng(3).integers(0, 65536, (5, side, side, channels), dtype=np.uint16)
-    result = bilinear(patches, 120)
+    result = interpolate(patches, 120)
     assert result.dtype == np.uint16
     np.testing.assert_array_equal(result, by_definition(patches, 120))
 
@@ -34,5 +34,5 @@ def test_bilinear_takes_any_memory_layout():
     patches = np.random.default_rng(3).integers(0, 65536, (3, 60, 60, 6), dtype=np.uint16)
     strided = np.moveaxis(np.ascontiguousarray(np.moveaxis(patches, -1, 0)), 0, -1)
     strided.flags.writeable = False
-    np.testing.assert_array_equal(bilinear(strided, 120), bilinear(patches, 120))
-    np.testing.assert_array_equal(bilinear(patches[:, ::-1], 120), bilinear(patches, 120)[:, ::-1])
+    np.testing.assert_array_equal(interpolate(strided, 120), interpolate(patches, 120))
+    np.testing.assert_array_equal(interpolate(patches[:, ::-1], 120), interpolate(patches, 120)[:, ::-1])

@@ -1,0 +1,108 @@
+"""Units of work: rows of the cube that are read, written and journaled at once, and their sharing over ranks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+
+import numpy as np
+
+from bigearth.archive.pixels import read_patch
+from bigearth.archive.windows import TileWindows, read_windows
+from bigearth.cube.tile_shares import DISTRIBUTIONS
+from bigearth.patch import BANDS_AT, PIXELS
+
+Native = dict[int, np.ndarray]  # resolution in m to (n, size, size, bands) uint16
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Some rows of the cube, and where their pixels come from: folders of patches, or a part of a tile's windows.
+
+    Attributes
+    ----------
+    name : str
+        In the journal.
+    rows : (n,) int array
+        Row numbers.
+    folders : list of str
+        Of the patches; empty where they are cut from a tile.
+    windows : TileWindows or None
+        Of the tile; those of this unit begin at ``first``.
+    """
+
+    name: str
+    rows: np.ndarray
+    folders: list[str]
+    windows: TileWindows | None = None
+    first: int = 0
+
+
+def share_slabs(folders: list[str], slab_rows: int, rank: int, ranks: int) -> list[Unit]:
+    """Return the units of a rank where patches are read from an archive: consecutive slabs of rows."""
+    starts = np.arange(0, len(folders), slab_rows)
+    units = []
+    for first in np.array_split(starts, ranks)[rank].tolist():
+        slab = folders[first : first + slab_rows]
+        units.append(Unit(f"slab-{first}", np.arange(first, first + len(slab)), slab))
+    return units
+
+
+def share_tiles(tiles: list[TileWindows], slab_rows: int, distribution: str, rank: int, ranks: int) -> list[Unit]:
+    """Return the units of a rank where patches are cut from tiles.
+
+    A rank has whole tiles; a unit is a run of windows of one tile in raster order, whose rows are scattered over the
+    cube.
+    """
+    deal = DISTRIBUTIONS[distribution]
+    counts = [len(tile.rows) for tile in tiles]
+    units = []
+    for i in deal(counts, ranks)[rank]:
+        for first in range(0, counts[i], slab_rows):
+            rows = tiles[i].rows[first : first + slab_rows]
+            units.append(Unit(f"{tiles[i].tile.name}-{first}", rows, [], tiles[i], first))
+    return units
+
+
+def read_units(units: list[Unit]) -> Iterator[tuple[Unit, Native]]:
+    """Read the native bands of units, one after the other.
+
+    Yields
+    ------
+    (Unit, dict)
+        The dict holds resolution in m to (n, size, size, bands) uint16.
+    """
+    for tile, of_tile in groupby(units, _name_tile):
+        if tile is None:
+            for unit in of_tile:
+                yield unit, read_slab(unit.folders)
+        else:
+            yield from _read_tile(list(of_tile))
+
+
+def read_slab(folders: list[str] | list[Path]) -> Native:
+    """Read the native bands of patches of an archive: resolution in m to (n, size, size, bands) uint16."""
+    slab = {}
+    for metres, bands in BANDS_AT.items():
+        slab[metres] = np.empty((len(folders), PIXELS[metres], PIXELS[metres], len(bands)), np.uint16)
+    for i, folder in enumerate(folders):
+        read_patch(folder, {metres: array[i] for metres, array in slab.items()})
+    return slab
+
+
+def _name_tile(unit: Unit) -> str | None:
+    return None if unit.windows is None else unit.windows.tile.name
+
+
+def _read_tile(units: list[Unit]) -> Iterator[tuple[Unit, Native]]:
+    """Read units of one tile in raster order, its bands opened once: blocks that two units share are decoded once."""
+    all_windows = units[0].windows
+    assert all_windows is not None
+    wanted = np.concatenate([np.arange(unit.first, unit.first + len(unit.rows)) for unit in units])
+    patches = read_windows(all_windows.choose(wanted))
+    for unit in units:
+        pixels = [patch for _, patch in islice(patches, len(unit.rows))]
+        native = {}
+        for metres in BANDS_AT:
+            native[metres] = np.stack([patch[metres] for patch in pixels])
+        yield unit, native
