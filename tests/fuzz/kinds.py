@@ -1,5 +1,13 @@
 """All kinds of inputs."""
 
-from tests.fuzz import archives, cubes, runs, typed
+from tests.fuzz import archives, cubes, downloads, machine, products, runs, typed
 
-ALL_KINDS = [*typed.KINDS, *archives.KINDS, *cubes.KINDS, *runs.KINDS]
+ALL_KINDS = [
+    *typed.KINDS,
+    *machine.KINDS,
+    *archives.KINDS,
+    *downloads.KINDS,
+    *products.KINDS,
+    *cubes.KINDS,
+    *runs.KINDS,
+]

@@ -18,6 +18,7 @@ from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
 from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS
+from tests.archive import small_products
 from tests.scaling.generated_runs import write_run
 
 PATCHES = 8
@@ -60,6 +61,17 @@ def cube() -> Path:
     path = home() / "cube.h5"
     write_cube(cube=path, archive=archive(1), workdir=home() / "cube-work", splits="random", seed=1)
     return path
+
+
+@cache
+def product_pixels() -> dict:
+    return small_products.pixels()
+
+
+@cache
+def product() -> Path:
+    """A small Sentinel-2 product of nine patches, its bands as GeoTIFF."""
+    return small_products.write_product(home() / "product", product_pixels(), suffix="tif")
 
 
 @cache
@@ -109,3 +121,4 @@ def prepare() -> None:
     cube()
     unfinished()
     run()
+    product()
