@@ -211,6 +211,8 @@ def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
         raise InputError(f"{folder} exists and is no map of this study: choose another folder for results")
     earlier = read_json(folder / PROVENANCE, "provenance", "choose another folder for results").get("plan", {})
     changed = [name for name in plan if earlier.get(name) != plan[name]]
+    if "stride" in changed:
+        changed = [name for name in changed if name != "windows"]  # that follows from it
     if changed:
         shown = []
         for name in changed:
