@@ -1,14 +1,14 @@
 # What people type. Everything else: .venv/bin/python -m bigearth --help
 PYTHON = .venv/bin/python
 
-.PHONY: help setup study test test-cluster lint bench kernel verify-results
+.PHONY: help setup study test test-cluster lint bench publish kernel verify-results
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: ## system packages, .venv, source builds; does nothing the second time
 	@./setup.sh
 
-study: setup ## the whole study on a miniature archive; leaves results/mini
+study: setup ## the whole study on a miniature archive; leaves scratch/results/mini
 	$(PYTHON) -m bigearth study papermill_runs/mini.yaml
 
 test: ## every test that needs no cluster
@@ -25,11 +25,15 @@ lint: setup ## form, types, imports, declared dependencies
 	.venv/bin/mypy
 	.venv/bin/deptry .
 
-bench: setup ## speed, as ratios within one run; leaves results/bench (REAL_DATA=folder: DSen2 on a real scene too)
+bench: setup ## speed, as ratios within one run; leaves scratch/results/bench (REAL_DATA=folder: DSen2 on a real scene too)
 	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
 	for script in $(filter-out %superresolution.py,$(wildcard tests/bench/bench_*.py)); do \
 		echo "== $$script"; $(PYTHON) $$script || exit 1; done
 	$(PYTHON) tests/bench/bench_superresolution.py $(if $(REAL_DATA),--real-data $(REAL_DATA))
+
+publish: setup ## execute the published studies and benchmarks on a clean commit, and put them into results/
+	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
+	$(PYTHON) -m bigearth publish
 
 kernel: setup ## a Jupyter kernel with this environment, for JupyterHub (SITE=juwels: with its modules)
 	$(PYTHON) slurm/install_kernel.py $(if $(SITE),--site $(SITE))

@@ -29,6 +29,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# ---- git: notebooks are committed without outputs (.gitattributes) ----
+if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$PWD" ]; then
+  git config filter.nbstripout.clean 'if [ -x .venv/bin/python ]; then .venv/bin/python tests/clean_notebook.py; else cat; fi'
+  git config filter.nbstripout.smudge cat
+fi
+
 # ---- 2. the locked Python stack ----
 STAMP=.venv/setup-done
 WANTED=$(cat setup.sh uv.lock | sha256sum)

@@ -1,4 +1,4 @@
-"""The study's commands: ``python -m bigearth study | download | doctor | check | site``."""
+"""The study's commands: ``python -m bigearth study | download | doctor | check | site | publish``."""
 
 import argparse
 import sys
@@ -46,6 +46,8 @@ def _build_parser() -> argparse.ArgumentParser:
     check.add_argument("--archive", help="the archive it was made from: compare a random sample of rows")
     site = commands.add_parser("site", help="render results to static HTML")
     site.add_argument("results", nargs="?", default="results", help="folder of studies (default: results)")
+    publish = commands.add_parser("publish", help="execute the published studies on a clean commit, into results/")
+    publish.add_argument("names", nargs="*", help="bench, mini, mini_open_ends (default: all)")
     return parser
 
 
@@ -70,6 +72,11 @@ def _run(options: argparse.Namespace) -> int:
         from bigearth.study import pages
 
         print(pages.render(options.results))
+        return 0
+    if options.command == "publish":
+        from bigearth.study.publish import publish
+
+        publish(options.names)
         return 0
     from bigearth.study import command
 

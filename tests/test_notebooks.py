@@ -11,6 +11,9 @@ import pytest
 import yaml
 
 from bigearth.files import ROOT
+from bigearth.parameters import read_declared
+from bigearth.study.definition import load
+from tests.clean_notebook import clean
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # found before any other module in the kernel's environment: whoever imports one of these is told so
@@ -38,6 +41,29 @@ def test_form(path):
         if cell.cell_type == "code":
             assert not cell.outputs and cell.execution_count is None
             assert "parameters" in cell.metadata.get("tags", []) or len(cell.source.splitlines()) <= 15, cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_form(path):
+    """As `tests/clean_notebook.py` writes it: JupyterLab has nothing to change when it opens or saves it."""
+    assert clean(path.read_text()) == path.read_text(), f"python tests/clean_notebook.py notebooks/{path.name}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_defaults_write_below_scratch(path):
+    """Run All changes nothing that git knows."""
+    declared = read_declared(path)
+    assert declared["results"].default.startswith("scratch/results/")
+    for name in ("workdir", "cube"):
+        assert name not in declared or declared[name].default.startswith("scratch/")
+
+
+def test_defaults_are_those_of_the_miniature_study():
+    """Run All in the order of the notebooks gives what `make study` gives."""
+    own = {"run", "runs", "bands", "workers", "launcher"}  # of one run among several, or of the machine
+    for run in load(ROOT / "papermill_runs/mini.yaml").runs:
+        for name, value in run.parameters.items():
+            assert name in own or run.declared[name].default == value, f"{run.notebook.name}: {name}"
 
 
 @pytest.fixture(scope="module")

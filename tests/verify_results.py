@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 from pandas.api.types import is_numeric_dtype
 
 from bigearth.files import ROOT
@@ -75,8 +76,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if fresh is None:
             study, fresh = Path(folder) / "mini.yaml", Path(folder) / "results/mini"
-            text = (ROOT / "papermill_runs/mini.yaml").read_text()
-            study.write_text(text.replace("results/mini", str(fresh)).replace("scratch/mini", f"{folder}/scratch"))
+            described = yaml.safe_load((ROOT / "papermill_runs/mini.yaml").read_text())
+            work = f"{folder}/scratch"
+            described["defaults"] |= {"results": str(fresh), "workdir": work, "cube": f"{work}/cube.h5"}
+            study.write_text(yaml.safe_dump(described))
             subprocess.run([sys.executable, "-m", "bigearth", "study", str(study)], cwd=ROOT, check=True)
         return 1 if compare(ROOT / "results/mini", fresh) else 0
 

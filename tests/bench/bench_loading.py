@@ -144,7 +144,7 @@ def main():
     table["MB_per_s"] = table.patches_per_s * sum(np.prod(shape) for shape in SHAPES.values()) * 2 / 1e6
     table["of_memmap"] = table.patches_per_s / table.patches_per_s[0]
     table["of_gdal"] = table.patches_per_s / table.set_index("loader").patches_per_s["GeoTIFF by GDAL"]
-    folder = ROOT / "results/bench"
+    folder = ROOT / "scratch/results/bench"
     folder.mkdir(parents=True, exist_ok=True)
     table.round(3).to_csv(folder / "loading.csv", index=False)
     print(table.round(3).to_string(index=False))

@@ -167,8 +167,8 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     table = pd.DataFrame(found).round(3)
     table["patches"] = PATCHES
-    (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
-    table.to_csv(ROOT / "results/bench/preprocessing.csv", index=False)
+    (ROOT / "scratch/results/bench").mkdir(parents=True, exist_ok=True)
+    table.to_csv(ROOT / "scratch/results/bench/preprocessing.csv", index=False)
     print(table.to_string(index=False))
 
 

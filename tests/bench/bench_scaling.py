@@ -7,7 +7,7 @@ other (but share memory and caches), and on two that sum their gradients with Ho
 of the gradients' sizes without any training: the link. The prediction of a round is the step model's: time and noise
 of its one worker; contention, how much slower two independent workers are than one, from all other rounds; expected
 maximum of two noisy workers; and the measured sum, which nothing hides, since a worker has one core for both. Writes
-results/bench/scaling.csv. Wants a quiet machine with two cores.
+scratch/results/bench/scaling.csv. Wants a quiet machine with two cores.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def main():
             rounds, width=given.width, blocks=blocks, batch=given.batch, steps=given.steps, count=given.rounds
         )
     table = predictions(workers)
-    folder = ROOT / "results" / "bench"
+    folder = ROOT / "scratch/results/bench"
     folder.mkdir(parents=True, exist_ok=True)
     table.round(4).to_csv(folder / "scaling.csv", index=False)
     ratio = table["ratio"].median()

@@ -32,8 +32,8 @@ def main():
     metrics.score_classes(truth, predicted, [str(c) for c in range(CLASSES)], resampled)
     step("all averages and classes, with intervals")
     table = pd.DataFrame(rows).round(2)
-    (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
-    table.to_csv(ROOT / "results/bench/scores.csv", index=False)
+    (ROOT / "scratch/results/bench").mkdir(parents=True, exist_ok=True)
+    table.to_csv(ROOT / "scratch/results/bench/scores.csv", index=False)
     print(table.to_string(index=False))
 
 

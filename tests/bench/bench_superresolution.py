@@ -74,8 +74,8 @@ def main():
         compared.append(compare_bands(truth[0], estimate[0], BANDS_20M).assign(method=method))
     table = pd.concat(compared)
     table = table.assign(parameters=model.count_params(), minutes=minutes)
-    (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
-    table.round(4).to_csv(ROOT / "results/bench/superresolution.csv", index=False)
+    (ROOT / "scratch/results/bench").mkdir(parents=True, exist_ok=True)
+    table.round(4).to_csv(ROOT / "scratch/results/bench/superresolution.csv", index=False)
     errors = table.pivot(index="band", columns="method", values="RMSE")
     print(errors.round(1).to_string(), f"\n{minutes:.1f} minutes, {model.count_params():,} parameters")
     worse = [*errors.index[errors["DSen2"] >= errors["bicubic"]], *(["more than 10 minutes"] if minutes > 10 else [])]

@@ -158,8 +158,8 @@ def main():
     table.append(case | {"ours_windows_per_s": rate, "peak_memory_gib": peak, "wanted": 2})
     result = pd.DataFrame(table).round(3)
     result.insert(1, "size", size)
-    (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
-    result.to_csv(ROOT / "results/bench/tiles.csv", index=False)
+    (ROOT / "scratch/results/bench").mkdir(parents=True, exist_ok=True)
+    result.to_csv(ROOT / "scratch/results/bench/tiles.csv", index=False)
     print(result.to_string(index=False))
     missed = result[(result.ratio < result.wanted) | (result.peak_memory_gib > result.wanted)]
     return f"missed: {', '.join(missed.case)}" if len(missed) else 0

@@ -174,7 +174,7 @@ def main():
     table["network"] = f"width {arguments.width}, blocks {arguments.blocks}, batch {arguments.batch}"
     print(table.round(3).to_string(index=False))
     if (arguments.width, arguments.batch) == (64, 64):  # a smoke test leaves the measured table alone
-        folder = Path(ROOT) / "results/bench"
+        folder = Path(ROOT) / "scratch/results/bench"
         folder.mkdir(parents=True, exist_ok=True)
         table.round(3).to_csv(folder / "training.csv", index=False)
 
