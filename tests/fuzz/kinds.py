@@ -1,10 +1,11 @@
 """All kinds of inputs."""
 
-from tests.fuzz import archives, cubes, downloads, machine, products, runs, typed
+from tests.fuzz import archives, cubes, downloads, machine, products, runs, sites, typed
 
 ALL_KINDS = [
     *typed.KINDS,
     *machine.KINDS,
+    *sites.KINDS,
     *archives.KINDS,
     *downloads.KINDS,
     *products.KINDS,
