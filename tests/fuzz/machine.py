@@ -58,6 +58,24 @@ ODD = st.one_of(
 )  # fmt: skip
 RECIPES = st.dictionaries(st.sampled_from([*FIELDS, "epoch", "learningrate"]), ODD, min_size=1, max_size=2)
 
+# a field, what is typed, what it means
+TYPED = st.sampled_from(
+    [("augment", "false", False), ("augment", "no", False), ("augment", "yes", True), ("class_weights", "off", False),
+     ("epochs", "5", 5), ("epochs", 5.0, 5), ("seed", "3", 3), ("warmup", "2", 2), ("dropout", "0.25", 0.25),
+     ("learning_rate", "1e-3", 1e-3), ("l2", "1e-4", 1e-4), ("blocks", "[1, 1, 1]", [1, 1, 1]), ("mixup", 0, 0.0),
+     ("blocks", "1, 2", [1, 2]), ("milestones", "0.5, 0.8", [0.5, 0.8]), ("weights", "null", None),
+     ("bands", "[B02, B08]", ["B02", "B08"]), ("optimizer_options", "null", None), ("deterministic", "1", True)]
+)  # fmt: skip
+TYPED_RECIPES = st.lists(TYPED, min_size=1, max_size=4, unique_by=lambda case: case[0])
+
+
+def make_typed_recipe(cases: list, folder: Path) -> Recipe:
+    return Recipe.from_options(**{name: typed for name, typed, _ in cases})
+
+
+def right_typed_recipe(cases: list, recipe: Recipe, folder: Path) -> bool:
+    return all(getattr(recipe, name) == meant for name, _, meant in cases)
+
 
 def make_recipe(values: dict, folder: Path) -> Recipe:
     return Recipe.from_options(**values)
@@ -139,6 +157,7 @@ def right_pages(case: tuple, result: Path, folder: Path) -> bool:
 
 KINDS = [
     Kind("variables of a job", JOBS, count, right_count),
+    Kind("recipe as it is typed", TYPED_RECIPES, make_typed_recipe, right_typed_recipe),
     Kind("recipe of a training", RECIPES, make_recipe, right_recipe),
     Kind("plan of a training", PLANS, plan, right_plan),
     Kind("folder to render", FOLDERS, render, right_pages, prepare_folder, may_change=("results",)),
