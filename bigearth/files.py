@@ -12,8 +12,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def resolve(path: str | Path) -> Path:
-    """Make a path parameter absolute; a relative one starts at the project's folder, ``~`` is the home folder."""
-    return ROOT / Path(path).expanduser()
+    """Make a path parameter absolute; a relative one starts at the project's folder, ``~`` is the home folder.
+
+    Raises
+    ------
+    InputError
+        The path is empty, which would be the project's folder itself; the home folder of ``~name`` is unknown; or the
+        path holds a zero byte.
+    """
+    text = str(path)
+    if not text.strip() or "\0" in text:
+        raise InputError(f"a path is {text!r}: give the path of a file or folder")
+    try:
+        return ROOT / Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"path {text}: this machine knows no such user's home folder; give the whole path") from None
 
 
 @contextmanager

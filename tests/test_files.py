@@ -18,6 +18,12 @@ def test_relative_paths_start_at_the_project_wherever_one_stands(tmp_path, monke
     assert resolve("~/x") == Path.home() / "x"
 
 
+@pytest.mark.parametrize("wrong", ["", "  ", "a\0b", "~nobody_of_this_name/x"])
+def test_a_path_that_is_none_is_an_error(wrong):
+    with pytest.raises(InputError, match="path"):
+        resolve(wrong)
+
+
 def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
     path = tmp_path / "new" / "lock"
     code = f"from bigearth.files import locked; from pathlib import Path; l = locked(Path({str(path)!r}), 'it')\n"
