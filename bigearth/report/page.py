@@ -68,15 +68,17 @@ class Page:
             given = parameters.of_notebook()
         if results is None:
             results = given["results"]
-        if not str(results).strip():
-            raise InputError("results is empty; give a folder, such as scratch/results/mini")
+        workdir = given.get("workdir", "scratch")
+        for parameter, value in {"results": results, "workdir": workdir}.items():
+            if not str(value).strip():
+                raise InputError(f"{parameter} is empty; give a folder, such as scratch/{parameter}")
         if run is None:
             run = given.get("run", "")
         if run and (Path(run).name != run or run == ".."):
             raise InputError(f"run {run!r} is no name of a folder: give a name without slashes, such as {name[3:]!r}")
         self.name = f"{name}-{run}" if run else name
         self.folder = resolve(results) / self.name
-        self.workdir = resolve(given.get("workdir", "scratch"))
+        self.workdir = resolve(workdir)
         self.parameters = given
         self.is_miniature = False
         self.tables: list[str] = []
