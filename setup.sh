@@ -87,6 +87,20 @@ HEADER
     HOROVOD_WITH_GLOO=1 from_source horovod==0.28.1 92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
   $PY -c "import horovod.tensorflow as hvd; assert hvd.mpi_built() and hvd.gloo_built()"
 fi
+# ---- 5. JupyterLab: a notebook that was only run is no change (tests/clean_notebook.py) ----
+mkdir -p .venv/etc/jupyter
+cat >.venv/etc/jupyter/jupyter_server_config.py <<'CONFIG'
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(sys.prefix).parent))
+try:
+    from tests.clean_notebook import refresh_after_save
+
+    c.FileContentsManager.post_save_hook = refresh_after_save
+except ImportError:  # installed without the group dev
+    pass
+CONFIG
 $PY -m pip check --disable-pip-version-check
 echo "$WANTED" >$STAMP
 say "ready: .venv"

@@ -4,10 +4,15 @@ Git's filter ``nbstripout`` (set by setup.sh, used by .gitattributes) gives the 
 what is to be committed from standard output; files named on the command line are rewritten. Outputs and counts
 go; kernel and language are written as JupyterLab writes them, whatever this machine's Python, so that opening, running
 and saving a notebook changes nothing that git sees.
+
+`git diff` asks the filter; `git status` believes a file's size instead, until `git add` has looked at it. So JupyterLab
+of this .venv calls `refresh_after_save` whenever it saves a notebook.
 """
 
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbstripout import strip_output
@@ -45,6 +50,23 @@ def clean(text: str) -> str:
         del notebook.metadata[key]
     notebook.nbformat_minor = 5
     return nbformat.writes(notebook) + "\n"
+
+
+def refresh_after_save(os_path: str, model: dict[str, Any], **_: Any) -> None:
+    """Tell git that a saved notebook is what it was; one whose cells were edited is left as it is.
+
+    A ``post_save_hook`` of Jupyter's server.
+    """
+    path = Path(os_path)
+    if model["type"] != "notebook" or path.parent.name != "notebooks":
+        return
+    git = ["git", "-C", str(path.parent)]
+    try:
+        known = subprocess.run([*git, "show", f":./{path.name}"], capture_output=True, text=True, check=True).stdout
+        if clean(path.read_text()) == known:
+            subprocess.run([*git, "add", "--", path.name], capture_output=True, check=True)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return  # not in a checkout, or not known to git
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ import sys
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.filemanager import FileContentsManager
 
 from bigearth.files import ROOT
-from tests.clean_notebook import clean
+from tests.clean_notebook import clean, refresh_after_save
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -52,12 +53,13 @@ def test_what_is_no_notebook_stays():
         assert clean(text) == text
 
 
-def test_git_sees_no_change(tmp_path):
-    """The filter as setup.sh sets it, in a checkout of its own."""
+@pytest.fixture
+def checkout(tmp_path):
+    """Runs git in a checkout with one notebook and the filter as setup.sh sets it."""
     (tmp_path / "notebooks").mkdir()
-    path = tmp_path / "notebooks" / "a.ipynb"
-    path.write_text(clean(NOTEBOOKS[0].read_text()))
+    (tmp_path / "notebooks" / "a.ipynb").write_text(clean(NOTEBOOKS[0].read_text()))
     (tmp_path / ".gitattributes").write_text((ROOT / ".gitattributes").read_text())
+    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text())
     command = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'tests/clean_notebook.py'))}"
 
     def git(*arguments):
@@ -70,12 +72,36 @@ def test_git_sees_no_change(tmp_path):
     git("config", "filter.nbstripout.smudge", "cat")
     git("add", ".")
     git("commit", "-qm", "first")
-    path.write_text(run_and_save(path.read_text()))
-    assert git("status", "--porcelain") == ""
+    return git
+
+
+def test_git_sees_no_change(checkout, tmp_path):
+    """Saved by Jupyter's own manager of files, with the hook."""
+    path = tmp_path / "notebooks" / "a.ipynb"
+    saved = nbformat.reads(run_and_save(path.read_text()), as_version=4)
+    manager = FileContentsManager(root_dir=str(tmp_path), post_save_hook=refresh_after_save)
+    manager.save({"type": "notebook", "format": "json", "content": saved}, "notebooks/a.ipynb")
     assert '"said"' in path.read_text()  # the outputs stay on disk
+    assert checkout("status", "--porcelain") == "" and checkout("diff", "HEAD") == ""
+
+
+def test_git_sees_an_edited_cell_and_nothing_is_staged(checkout, tmp_path):
+    path = tmp_path / "notebooks" / "a.ipynb"
+    notebook = nbformat.reads(path.read_text(), as_version=4)
+    notebook.cells[1].source += "\n# more"
+    nbformat.write(notebook, path)
+    refresh_after_save(str(path), {"type": "notebook"})
+    assert checkout("status", "--porcelain") == " M notebooks/a.ipynb\n"
+
+
+def test_saving_outside_a_checkout_is_no_error(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    refresh_after_save(str(tmp_path / "notebooks" / "a.ipynb"), {"type": "notebook"})
+    refresh_after_save(str(tmp_path / "a.txt"), {"type": "file"})
 
 
 def test_setup_sets_the_filter_in_a_checkout_only():
     script = (ROOT / "setup.sh").read_text()
     assert "git config filter.nbstripout.clean" in script and "tests/clean_notebook.py" in script
+    assert "post_save_hook = refresh_after_save" in script
     assert 'if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$PWD" ]; then' in script
