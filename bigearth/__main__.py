@@ -1,4 +1,4 @@
-"""The study's commands: ``python -m bigearth study | download | doctor | check | site | publish``."""
+"""The study's commands: ``python -m bigearth study | download | map | doctor | check | site | publish``."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bigearth.errors import InputError
 from bigearth.installation import check_python_path
+from bigearth.mapping import command as map_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +45,8 @@ def _build_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="verify a cube, and with --archive a sample of its rows")
     check.add_argument("cube", help="the HDF5 file that notebook 02 wrote")
     check.add_argument("--archive", help="the archive it was made from: compare a random sample of rows")
+    mapping = commands.add_parser("map", help="map Sentinel-2 L2A products with a finished run")
+    map_command.add_arguments(mapping)
     site = commands.add_parser("site", help="render results to static HTML")
     site.add_argument("results", nargs="?", default="results", help="folder of studies (default: results)")
     publish = commands.add_parser("publish", help="execute the published studies on a clean commit, into results/")
@@ -68,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
         for line in verification.check(options.cube, options.archive):
             print(line)
         return 0
+    if options.command == "map":
+        return map_command.run(options)
     if options.command == "site":
         from bigearth.study import pages
 

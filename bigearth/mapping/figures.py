@@ -74,4 +74,5 @@ def draw_areas(found: Map) -> Figure:
     axis.barh(names, shown.share, color=colours, edgecolor="#555555", linewidth=0.6)
     axis.set(xlabel="share of the mapped area where the label reaches its threshold", xlim=(0, 1))
     axis.tick_params(axis="y", labelsize=10)
+    axis.margins(y=0.01)
     return figure

@@ -228,7 +228,7 @@ def _super_resolve(scene: Scene, weights: str | Path, partial: Path) -> Path:
     from bigearth.upsampling.datasets import load_networks
     from bigearth.upsampling.tile import super_resolve_tile
 
-    networks = load_networks("dsen2", weights)
+    networks = load_networks("dsen2", weights) or {}
     path = partial / "scene" / "super.tif"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)

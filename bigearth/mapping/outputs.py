@@ -21,7 +21,7 @@ from bigearth.mapping.reading import read_true_colour
 from bigearth.mapping.scene import Scene
 from bigearth.mapping.store import OWN_NAMES, Store, is_journal
 from bigearth.mapping.trained import TrainedRun
-from bigearth.outside import read_csv, read_json
+from bigearth.outside import check_types, read_csv, read_json
 
 RASTER, SQUARES, HTML, IMAGE, AREAS = "scores.tif", "patches.gpkg", "map.html", "true_colour.jpg", "areas.csv"
 PROVENANCE = "provenance.json"
@@ -45,6 +45,8 @@ class Map:
         Where the thresholds come from.
     windows : dict
         How many there are in ``all``, and how many are ``masked``.
+    is_miniature : bool
+        Whether the run was trained on the miniature.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class Map:
     plan: dict[str, Any]
     thresholds: str
     windows: dict[str, int]
+    is_miniature: bool
 
 
 def write_outputs(
@@ -102,6 +105,7 @@ def write_outputs(
     record = provenance.collect(parameters, started, workers=ranks)
     record["plan"] = plan
     record["thresholds"] = run.chosen
+    record["miniature"] = run.is_miniature
     record["windows"] = {"all": int(masked.size), "masked": int(np.isnan(scores[..., 0]).sum())}
     provenance.write(ready, record)
 
@@ -116,6 +120,8 @@ def read_map(folder: Path) -> Map:
     """
     remedy = "map the scene again into another folder"
     record = read_json(folder / PROVENANCE, "provenance", remedy)
+    expected = {"plan": dict, "thresholds": str, "windows": dict[str, int], "miniature": bool}
+    check_types(record, expected, f"provenance {folder / PROVENANCE}", remedy)
     columns = {"label": str, "threshold": float, "km2": float, "share": float}
     areas = read_csv(folder / AREAS, columns, "areas")
     try:
@@ -125,7 +131,9 @@ def read_map(folder: Path) -> Map:
             image = np.asarray(opened)
     except (RuntimeError, OSError) as error:
         raise InputError(f"map {folder} is damaged ({str(error).splitlines()[0]}): {remedy}") from None
-    return Map(folder, image, scores, areas, record["plan"], record["thresholds"], record["windows"])
+    return Map(
+        folder, image, scores, areas, record["plan"], record["thresholds"], record["windows"], record["miniature"]
+    )
 
 
 def remove_unfinished(partial: Path) -> None:

@@ -15,6 +15,9 @@ gdal.UseExceptions()
 
 # Sen2Cor's scene classification: no data, saturated or defective, cloud shadow, cloud (medium, high), cirrus, snow.
 MASKED_CLASSES = (0, 1, 3, 8, 9, 10, 11)
+# Digital number that is drawn as full brightness, and the curve below it: as in the figures of patches.
+BRIGHTEST = 3000
+GAMMA = 0.7
 
 
 class Reader:
@@ -116,7 +119,4 @@ def read_true_colour(scene: Scene, longest: int) -> np.ndarray:
         dataset = datasets[BANDS_AT[10].index(band)]
         array = dataset.ReadAsArray(buf_xsize=width, buf_ysize=height, resample_alg=gdal.GRIORA_Average)
         image[..., channel] = array.astype(float) + scene.tile.offset[band]
-    # one stretch for all bands, so that colours stay: the darkest and brightest two per cent are cut off
-    seen = image[image > 0]
-    low, high = np.percentile(seen, [2, 98]) if seen.size else (0, 1)
-    return (np.clip((image - low) / max(high - low, 1), 0, 1) ** 0.8 * 255).astype(np.uint8)
+    return (np.clip(image / BRIGHTEST, 0, 1) ** GAMMA * 255).astype(np.uint8)
