@@ -1,7 +1,7 @@
 # What people type. Everything else: .venv/bin/python -m bigearth --help
 PYTHON = .venv/bin/python
 
-.PHONY: help setup study test test-cluster lint bench publish kernel verify-results
+.PHONY: help setup study test test-cluster lint fuzz bench publish kernel verify-results
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -24,6 +24,9 @@ lint: setup ## form, types, imports, declared dependencies
 	.venv/bin/ruff format --check bigearth tests slurm
 	.venv/bin/mypy
 	.venv/bin/deptry .
+
+fuzz: setup ## thousands of broken inputs, counted by kind (FUZZ="--inputs 1000 --seed 2 --kind cube": fewer, others)
+	$(PYTHON) -m tests.fuzz $(FUZZ)
 
 bench: setup ## speed, as ratios within one run; leaves scratch/results/bench (REAL_DATA=folder: DSen2 on a real scene too)
 	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
