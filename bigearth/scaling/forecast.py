@@ -25,7 +25,7 @@ def _share_stable_batch(gpus: int) -> float:
 
 
 # what changes against the figures of a machine, on so many GPUs
-CASES: dict[str, Callable[[int], dict[str, float]]] = {
+CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "shared file system": lambda gpus: {},
     "archive in memory": lambda gpus: IN_MEMORY,
     "in memory, batch up to 8,192": lambda gpus: IN_MEMORY | {"batch": _share_stable_batch(gpus)},

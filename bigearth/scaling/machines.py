@@ -87,7 +87,7 @@ def describe_machine(
     stored: str = "native",
     batch: float = 64,
     algorithm: str = "best",
-    **figures: float,
+    **figures: Any,
 ) -> dict[str, Any]:
     """All figures of the step model for one machine.
 

@@ -1,6 +1,7 @@
 """The step model beside measured times: JUWELS in 2019, MLPerf's H100, and two workers of one machine."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def compare_with_mlperf() -> pd.DataFrame:
     seconds = table["gpus"] * table["batch"] / table["images_per_second"]
     network = count_network(bands=3, size=224, classes=1000)
     # gradients in 16 bits
-    known = {**UNLIMITED_INPUT, "framework": 1, "gradient_bytes": 2 * network.weights}
+    known: dict[str, Any] = {**UNLIMITED_INPUT, "framework": 1, "gradient_bytes": 2 * network.weights}
     p = describe_machine("h100", network, **known)
 
     # the first row tells the compute time of an image

@@ -29,7 +29,7 @@ def plan_training(
     max_nodes: int = 64,
     measured_rate: float | None = None,
     network: NetworkSize | None = None,
-    **figures: float,
+    **figures: Any,
 ) -> pd.DataFrame:
     """Time and cost of one training for 1, 2, 4 ... and ``max_nodes`` nodes.
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 AVERAGES = ("micro", "macro", "weighted", "samples")
@@ -38,12 +37,12 @@ class Resampled:
     per_patch: np.ndarray
 
 
-def assign_labels(score: ArrayLike, threshold: float | np.ndarray = THRESHOLD) -> np.ndarray:
+def assign_labels(score: np.ndarray, threshold: float | np.ndarray = THRESHOLD) -> np.ndarray:
     """Assign a label where its score reaches the threshold (one number, or one per class): uint8 array of 0 and 1."""
     return (np.asarray(score) >= threshold).astype(np.uint8)
 
 
-def count_decisions(truth: ArrayLike, predicted: ArrayLike, axis: int = 0) -> np.ndarray:
+def count_decisions(truth: np.ndarray, predicted: np.ndarray, axis: int = 0) -> np.ndarray:
     """Count true positives, false positives and false negatives.
 
     Parameters
@@ -65,7 +64,7 @@ def count_decisions(truth: ArrayLike, predicted: ArrayLike, axis: int = 0) -> np
     return np.stack([hits, false, missed]).astype(np.int64)
 
 
-def precision_recall_f1(counts: ArrayLike, average: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def precision_recall_f1(counts: np.ndarray, average: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall and F1 from counts.
 
     Parameters
@@ -189,7 +188,7 @@ def choose_constant_labels(truth: np.ndarray) -> np.ndarray:
     -------
     uint8 array (C,)
     """
-    support = np.sum(truth, axis=0, dtype=np.int64)
+    support = truth.sum(axis=0, dtype=np.int64)
     frequent_first = np.argsort(-support, kind="stable")
     # micro F1 of the 1, 2 ... C most frequent labels
     given = np.arange(1, len(support) + 1) * len(truth)
@@ -201,7 +200,7 @@ def choose_constant_labels(truth: np.ndarray) -> np.ndarray:
 
 
 def resample_patches(
-    truth: ArrayLike, predicted: ArrayLike, samples: int = 1000, seed: int = 0, chunk: int = 50
+    truth: np.ndarray, predicted: np.ndarray, samples: int = 1000, seed: int = 0, chunk: int = 50
 ) -> Resampled:
     """Resample patches with replacement (bootstrap) and count anew.
 

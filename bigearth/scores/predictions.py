@@ -108,7 +108,7 @@ def read_predictions(path: Path) -> Predictions:
             codes = file["split"][:]
             truth = file["truth"][:]
             score = file["score"][:]
-        texts = {}
+        texts: dict[str, Any] = {}
         for name in ("bands", "labels"):
             texts[name] = tuple(str(text) for text in np.atleast_1d(attributes[name]))
         values = {name: kind(attributes[name]) for name, kind in ATTRIBUTE_TYPES.items()}
