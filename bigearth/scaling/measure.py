@@ -1,6 +1,7 @@
 """Measure how training scales: short trainings on growing numbers of workers."""
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -11,9 +12,14 @@ from bigearth import machine
 from bigearth.cluster import engines
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
-from bigearth.files import resolve
+from bigearth.files import resolve, set_aside
 from bigearth.training import start
 from bigearth.training.recipe import Recipe
+
+# what a training writes into its folder
+RUN_FILE = re.compile(
+    r"history\.csv|timings\.csv|provenance\.json|predictions\.h5|model\.keras|checkpoints|events\.out\..*|\..*\.partial.*"
+)
 
 
 def measure_scaling(
@@ -65,6 +71,7 @@ def measure_scaling(
     for count in usable:
         recipe.check(opened, count)
 
+    folder = resolve(workdir) / "runs"
     names = []
     for count in usable:
         with engines.start(count, launcher, exact=False) as group:
@@ -73,8 +80,7 @@ def measure_scaling(
                     name = f"scaling-w{count}-b{batch}"
                     if repeats > 1:
                         name += f"-s{repeat + 1}"
-                    # a finished run would not be measured again
-                    shutil.rmtree(resolve(workdir) / "runs" / name, ignore_errors=True)
+                    clear_earlier(folder / name)
                     group.run(
                         start.train,
                         run=name,
@@ -96,6 +102,20 @@ def choose_batches(batch_size: int, workers: int, fewest: int) -> list[int]:
     if rest or share == batch_size:
         return [batch_size]
     return [batch_size, share]
+
+
+def clear_earlier(run: Path) -> None:
+    """Remove an earlier measurement: a finished run would not be measured again.
+
+    A folder that holds anything else than a training writes is renamed instead, and a link is never followed.
+    """
+    if not os.path.lexists(run):
+        return
+    is_own_folder = run.is_dir() and not run.is_symlink()
+    if is_own_folder and all(RUN_FILE.fullmatch(path.name) for path in run.iterdir()):
+        shutil.rmtree(run)
+    else:
+        set_aside(run)
 
 
 def keep_to_share(workers: int, run_folder: Path) -> None:

@@ -9,17 +9,16 @@ import pandas as pd
 
 from bigearth import outside
 from bigearth.errors import InputError
+from bigearth.training.records import HISTORY, TIMINGS
 
-# columns of timings.csv that hold seconds, and how the parts of a step are called in tables
+# how the timed parts of a step are called in tables, by their columns in timings.csv
 STEP_PARTS = {
     "input_s": "input",
     "compute_s": "forward and backward",
     "allreduce_s": "communication not hidden",
 }
 SECONDS_COLUMNS = ("step_s", *STEP_PARTS)
-TIMING_TYPES = {"epoch": int, "step": int, "rank": int, **dict.fromkeys(SECONDS_COLUMNS, float)}
-# columns of history.csv, and between what their values lie
-HISTORY_TYPES = {"epoch": int, "val_f1": float, "seconds": float, "images": int, "validation_seconds": float}
+# between what the values in history.csv lie
 HISTORY_LIMITS = {
     "epoch": (1, np.inf),
     "val_f1": (0, 1),
@@ -102,7 +101,7 @@ def read_history(run: Path) -> pd.DataFrame:
         The file cannot be read, holds no epoch, or a value is missing or impossible.
     """
     path = run / "history.csv"
-    history = outside.read_csv(path, HISTORY_TYPES, "history")
+    history = outside.read_csv(path, HISTORY, "history")
     if history.empty:
         raise InputError(f"{path} holds no epoch: {REMEDY}")
     for column, (lowest, highest) in HISTORY_LIMITS.items():
@@ -122,7 +121,7 @@ def read_timings(run: Path) -> pd.DataFrame:
         The file cannot be read, or a value is missing, text, infinite or negative.
     """
     path = run / "timings.csv"
-    timings = outside.read_csv(path, TIMING_TYPES, "timings")
+    timings = outside.read_csv(path, TIMINGS, "timings")
     if (timings[list(SECONDS_COLUMNS)] < 0).any(axis=None):
         raise InputError(f"{path} holds negative times: {REMEDY}")
     return timings

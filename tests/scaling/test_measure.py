@@ -4,7 +4,7 @@ import pytest
 
 from bigearth.errors import InputError
 from bigearth.scaling import measure
-from bigearth.scaling.measure import choose_batches, measure_scaling
+from bigearth.scaling.measure import choose_batches, clear_earlier, measure_scaling
 from bigearth.training import start
 
 
@@ -64,3 +64,18 @@ def test_nonsense_starts_nothing(tmp_path, tiny_cube, calls, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         measure_scaling(**given | {"epochs": 2, "warmup": 0} | wrong)
     assert not calls
+
+
+def test_only_measurements_are_removed(tmp_path):
+    runs = {name: tmp_path / name for name in ("measured", "mine", "link", "target")}
+    for folder in ("measured", "mine", "target"):
+        runs[folder].mkdir()
+        (runs[folder] / "history.csv").touch()
+    (runs["mine"] / "notes.txt").write_text("keep")
+    runs["link"].symlink_to(runs["target"])
+    for name in ("measured", "mine", "link"):
+        clear_earlier(runs[name])
+        assert not runs[name].exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.old", "mine.old", "target"]
+    assert (tmp_path / "mine.old/notes.txt").read_text() == "keep" and (runs["target"] / "history.csv").exists()
+    clear_earlier(tmp_path / "missing")
