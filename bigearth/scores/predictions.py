@@ -77,9 +77,17 @@ class Predictions:
 class LabelledPatches(Protocol):
     """What `write_predictions` needs of a cube."""
 
-    labels: Sequence[str]
-    nomenclature: int
-    miniature: bool
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes, in the order of the columns."""
+
+    @property
+    def nomenclature(self) -> int:
+        """43 or 19."""
+
+    @property
+    def miniature(self) -> bool:
+        """Whether the patches are generated."""
 
     def patches(self, split: str) -> np.ndarray:
         """Names of the patches of a split."""

@@ -30,7 +30,7 @@ def write(folder: Path, values: Sequence[np.ndarray], state: dict[str, Any]) -> 
     state : dict
         What else the training needs to go on, as JSON.
     """
-    arrays = {f"variable{i}": value for i, value in enumerate(values)}
+    arrays: dict[str, Any] = {f"variable{i}": value for i, value in enumerate(values)}
     with write_whole(folder / f"epoch-{state['epoch']:04d}.npz") as partial, open(partial, "wb") as file:
         np.savez(file, state=np.array(json.dumps(state)), **arrays)
         file.flush()

@@ -153,9 +153,9 @@ def make_trainer(team: Team, recipe: Recipe, cube: Cube, workload: Workload, is_
     keras.config.set_dtype_policy(recipe.precision)
 
     model = network.build(recipe, len(cube.labels), cube.mean, cube.std)
-    if recipe.weights and is_new:
+    if is_new:
         # rank 0 alone: the others would download the same file to the same place
-        team.on_first(lambda: network.load_imagenet(model, recipe.weights))
+        team.on_first(lambda: network.load_weights(model, recipe.weights))
     optimizer = optimizers.make_optimizer(recipe)
     optimizer.build(model.trainable_variables)
 

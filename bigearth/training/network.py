@@ -33,7 +33,7 @@ def build(recipe: Recipe, labels: int, mean: Statistics, std: Statistics) -> ker
     recipe : Recipe
         Its bands, upsampling, width, blocks, l2, dropout and weights. The paper gives no factor of the L2 penalty
         (1e-4 as He et al.); its dropout is 0.5. Given ``weights``, the input is prepared as ImageNet's was; see
-        `load_imagenet`.
+        `load_weights`.
     labels : int
         Number of sigmoid outputs.
     mean, std : {band: float}
@@ -140,8 +140,13 @@ def _bring_to_10m(inputs: dict[str, Any], names: Sequence[str], mean: Statistics
     return ops.take(x, [found.index(band) for band in names], axis=-1)
 
 
-def load_imagenet(model: keras.Model, weights: str) -> None:
-    """Give a network of `build` (bands "rgb") ImageNet's weights: "imagenet" (Keras' download), or a local file."""
+def load_weights(model: keras.Model, weights: str | None) -> None:
+    """Give a network of `build` (bands "rgb") ImageNet's weights: "imagenet" (Keras' download), or a local file.
+
+    With None the network stays as it is.
+    """
+    if not weights:
+        return
     source_of = weights if weights == "imagenet" else resolve(weights)
     shape = (PIXELS[10], PIXELS[10], len(RGB))
     source = keras.applications.ResNet50(include_top=False, weights=source_of, input_shape=shape)

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bigearth import machine
 from bigearth.errors import InputError
 
 # Horovod ends all workers when one has not come to an all-reduce that the others wait in for so long; a site's profile
@@ -133,7 +134,7 @@ def join_team() -> Team:
     if size == 1:
         _set_up_device(0, 1)
         return Team()
-    _set_horovod_defaults()
+    set_horovod_defaults()
     import horovod.tensorflow as hvd  # reads its environment now; a team of one works without it
 
     hvd.init()
@@ -155,7 +156,7 @@ def count_started() -> int:
     return 1
 
 
-def _set_horovod_defaults() -> None:
+def set_horovod_defaults() -> None:
     """Set what Horovod reads from the environment, where nobody has."""
     env = os.environ
     # On CPUs Horovod's thread waits by polling, at the cost of a third of a core: over MPI it yields when idle, over
@@ -172,22 +173,28 @@ def _set_horovod_defaults() -> None:
 
 
 def _set_up_device(local_rank: int, local_size: int) -> None:
-    """Use one GPU, or a fair share of the cores, for this worker."""
-    cores = len(os.sched_getaffinity(0))
-    if cores == os.cpu_count():  # not bound to some of them by the launcher
+    """Use one GPU, or a fair share of the cores, for this worker.
+
+    Raises
+    ------
+    InputError
+        The worker was given a GPU that TensorFlow cannot use.
+    """
+    cores = machine.count_cores()
+    if cores == machine.count_all_cores():  # not bound to some of them by the launcher
         cores = max(1, cores // local_size)
     try:
         gpus = tf.config.list_physical_devices("GPU")
-        given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        if not gpus and given not in ("", "-1"):
+        given = machine.list_visible_gpus(machine.list_gpus())
+        if given and not gpus:
             raise InputError(
-                f"CUDA_VISIBLE_DEVICES is {given} but TensorFlow sees no GPU: `python -m bigearth doctor` on this node "
-                'says more; set CUDA_VISIBLE_DEVICES="" to run on the cores'
+                f"CUDA_VISIBLE_DEVICES is {','.join(given)} but TensorFlow sees no GPU: `python -m bigearth doctor` on "
+                'this node says more; set CUDA_VISIBLE_DEVICES="" to run on the cores'
             )
         if gpus:
-            mine = gpus[local_rank % len(gpus)]  # a launcher may show each worker its own GPU only
-            tf.config.set_visible_devices(mine, "GPU")
-            tf.config.experimental.set_memory_growth(mine, True)
+            own = gpus[local_rank % len(gpus)]  # a launcher may show each worker its own GPU only
+            tf.config.set_visible_devices(own, "GPU")
+            tf.config.experimental.set_memory_growth(own, True)
         tf.config.threading.set_intra_op_parallelism_threads(cores)
     except RuntimeError:
         return  # TensorFlow has begun to work in this process: an earlier run set it up

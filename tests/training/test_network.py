@@ -39,7 +39,7 @@ def keras_resnet(tmp_path_factory):
 def test_full_size_equals_keras_resnet50_with_the_same_weights(keras_resnet):
     theirs, path = keras_resnet
     ours = network.build(Recipe(bands="rgb", width=64, blocks=[3, 4, 6, 3], weights=path), 43, MEAN, STD)
-    network.load_imagenet(ours, path)
+    network.load_weights(ours, path)
     features = digital_numbers("rgb")
     # what the ImageNet weights were trained on: 0 - 255, blue first, less the mean colour
     colour = np.minimum(features["data_10m"][..., :3] * (255 / 2000), 1e9)

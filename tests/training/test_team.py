@@ -1,0 +1,95 @@
+"""One worker alone, and what is set before several meet; real teams train in test_loop."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+
+from bigearth import machine
+from bigearth.errors import InputError
+from bigearth.training import team
+
+LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "PMIX_RANK", "PMI_RANK")
+HOROVOD = (
+    "HOROVOD_STALL_CHECK_TIME_SECONDS",
+    team.STALL_VARIABLE,
+    "HOROVOD_CYCLE_TIME",
+    "OMPI_MCA_mpi_yield_when_idle",
+)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in LAUNCHERS + HOROVOD:
+        monkeypatch.setenv(name, "")  # so that what a test sets is taken back
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    "variables, size",
+    [
+        ({}, 1),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, 4),
+        ({"HOROVOD_SIZE": "2"}, 2),
+        ({"PMI_SIZE": "3"}, 3),
+        ({"SLURM_STEP_NUM_TASKS": "8", "PMIX_RANK": "0"}, 8),
+        ({"SLURM_STEP_NUM_TASKS": "8"}, 1),  # of a job whose batch script starts one worker without srun
+    ],
+)
+def test_the_launcher_says_how_many_workers_it_started(monkeypatch, variables, size):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert team.count_started() == size
+
+
+def test_a_team_of_one_leaves_everything_as_it_is():
+    alone = team.join_team()
+    array = np.arange(3.0)
+    assert (alone.rank, alone.size) == (0, 1)
+    assert alone.average(array, "x") is array and alone.sum(array) is array and alone.gather(array) is array
+    assert alone.on_first(lambda: 5) == 5
+    with pytest.raises(OSError, match="disk"):
+        alone.on_first(lambda: (_ for _ in ()).throw(OSError("disk")))
+
+
+def test_checksums_tell_weights_apart():
+    models = [keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]) for _ in range(2)]
+    sums = [team.Team().check_same_weights(model) for model in models]
+    assert sums[0] != sums[1] and sums[0] == team.Team().check_same_weights(models[0])
+
+
+@pytest.mark.parametrize("given, check", [(None, "20"), ("500", "200"), ("2", "1")])
+def test_patience_with_a_silent_worker_can_be_set(monkeypatch, given, check):
+    if given:
+        monkeypatch.setenv(team.STALL_VARIABLE, given)
+    team.set_horovod_defaults()
+    assert os.environ[team.STALL_VARIABLE] == (given or str(team.STALL_SECONDS))
+    assert os.environ["HOROVOD_STALL_CHECK_TIME_SECONDS"] == check
+
+
+def test_endless_patience_sets_no_check(monkeypatch):
+    monkeypatch.setenv(team.STALL_VARIABLE, "0")
+    team.set_horovod_defaults()
+    assert "HOROVOD_STALL_CHECK_TIME_SECONDS" not in os.environ
+
+
+@pytest.mark.parametrize("wrong", ["long", "-5", "1.5", "nan", "١"])
+def test_another_patience_is_an_error_that_names_the_variable(monkeypatch, wrong):
+    monkeypatch.setenv(team.STALL_VARIABLE, wrong)
+    with pytest.raises(InputError, match=team.STALL_VARIABLE):
+        team.set_horovod_defaults()
+
+
+@pytest.mark.parametrize("word", ["", "-1", "NoDevFiles"])
+def test_a_job_without_gpus_trains_on_cores(monkeypatch, word):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", word)
+    assert team.join_team().size == 1
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_named(monkeypatch):
+    monkeypatch.setattr(machine, "list_gpus", lambda: [machine.Gpu("GPU-1", "H100")])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(team.tf.config, "list_physical_devices", lambda kind: [])
+    with pytest.raises(InputError, match="CUDA_VISIBLE_DEVICES is 0 but TensorFlow sees no GPU"):
+        team.join_team()
