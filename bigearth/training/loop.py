@@ -149,7 +149,9 @@ def make_trainer(team: Team, recipe: Recipe, cube: Cube, workload: Workload, is_
         tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says, as the two below
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(recipe.precision)
 
     model = network.build(recipe, len(cube.labels), cube.mean, cube.std)

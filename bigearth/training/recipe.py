@@ -211,6 +211,7 @@ class Recipe:
         cube : Cube
             Opened; see `bigearth.cube.reading.open_cube`.
         workers : int
+            From 1 on.
 
         Returns
         -------
@@ -221,8 +222,8 @@ class Recipe:
         InputError
             With the parameter's name and the remedy.
         """
-        if workers < 1:
-            raise InputError(f"workers is {workers}: at least 1 is needed")
+        if type(workers) is not int or workers < 1:
+            raise InputError(f"workers is {workers!r}: must be a whole number, at least 1")
         if self.upsampling != "network" and cube.upsampling != self.upsampling:
             raise InputError(
                 f"upsampling is {self.upsampling!r}, data_super of {cube.path} is {cube.upsampling!r}: "

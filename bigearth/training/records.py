@@ -37,6 +37,7 @@ TIMINGS: dict[str, type] = {
     **dict.fromkeys(TIMED_PARTS, float),
     "step_s": float,
 }
+TIMINGS_HEADER = ",".join(TIMINGS).encode()
 # What a finished run returns and records.
 RESULT: dict[str, Any] = {
     "run": str,
@@ -52,6 +53,7 @@ RESULT: dict[str, Any] = {
 STATE: dict[str, Any] = {"epoch": int, "history": list[dict], "seconds": float, "parameters": dict}
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NEW_NAME = "choose another name for the run"
+FINISHED_FILES = ("provenance.json", "predictions.h5", "model.keras")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def read_earlier(folder: Path, parameters: dict[str, Any], trained_on: dict[str,
     InputError
         The earlier run had other parameters, was trained on another cube, or its record cannot be believed.
     """
-    if (folder / "provenance.json").exists() and (folder / "predictions.h5").exists():
+    if all((folder / name).exists() for name in FINISHED_FILES):
         record = read_record(folder)
         earlier = Earlier(result=record["result"])
         before, on = record["parameters"], record.get("trained_on")
@@ -163,7 +165,7 @@ def find_checkpoint(folder: Path) -> Earlier:
             _check_state(state, path)
             return Earlier(checkpoint=path, state=state)
         except Exception as error:  # a damaged zip file can raise nearly anything
-            print(f"checkpoint {path} is damaged ({error}): using the one before it", flush=True)
+            print(f"checkpoint {path} is damaged ({error}): looking for the one before it", flush=True)
     return Earlier()
 
 
@@ -185,7 +187,14 @@ def _check_state(state: dict[str, Any], path: Path) -> None:
 
 
 def start_tables(folder: Path, state: dict[str, Any]) -> None:
-    """Bring ``history.csv`` and ``timings.csv`` to the state of the checkpoint; empty where there is none."""
+    """Bring ``history.csv`` and ``timings.csv`` to the state of the checkpoint; empty where there is none.
+
+    Without a checkpoint, a folder that holds more than a training leaves in its first epoch is kept aside.
+    """
+    if not state["epoch"] and holds_files(folder):
+        print(
+            f"{folder} holds no whole checkpoint: kept as {set_aside(folder).name}, training from the start", flush=True
+        )
     timings = pd.DataFrame(columns=list(TIMINGS))
     path = folder / "timings.csv"
     if state["epoch"] and path.exists():
@@ -197,6 +206,16 @@ def start_tables(folder: Path, state: dict[str, Any]) -> None:
     write_table(path, timings[timings["epoch"] <= state["epoch"]])
     if state["history"]:  # a kill may have come between the checkpoint and its line
         write_table(folder / "history.csv", pd.DataFrame(state["history"]))
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether a folder holds more than the ``timings.csv`` with which a training begins; hidden files do not count."""
+    for path in folder.rglob("*"):
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        if path != folder / "timings.csv" or path.read_bytes()[:200].split(b"\n")[0] != TIMINGS_HEADER:
+            return True
+    return False
 
 
 def append_timings(folder: Path, rows: Any) -> None:

@@ -45,6 +45,7 @@ def train(
     """
     if prepare is not None:
         prepare(records.find_folder(workdir, run))
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
     from bigearth.training import loop
 
     return loop.train(run, workdir, cube, recipe)
@@ -202,6 +203,7 @@ def hide_gpus() -> None:
     """Keep this process' TensorFlow on the cores, since the workers have the GPUs; without its start-up log."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")

@@ -165,6 +165,27 @@ def test_one_worker_needs_no_horovod(place):
     assert len(history(place["workdir"], "one")) == 1
 
 
+def test_a_slow_disk_does_not_end_the_training(place, monkeypatch):
+    """Rank 0 writes for longer than Horovod waits for a worker that says nothing."""
+    monkeypatch.setenv("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "3")
+    results, _ = on_workers(2, run="slow-disk", accident="slow disk", at=9, **place, **TINY | {"epochs": 1})
+    assert [result["rank"] for result in results] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "settings", ['{"image_data_format": "channels_first", "floatx": "float64"}', '{"backend": "jax"}']
+)
+def test_another_keras_json_changes_nothing(place, tmp_path, monkeypatch, settings):
+    name = f"keras{len(settings)}"
+    train(f"{name}-without", place, epochs=1)
+    (tmp_path / "keras.json").write_text(settings)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code = "from bigearth.training import start; from bigearth.training.recipe import Recipe; "
+    code += f"start.train({name!r}, **{place!r}, recipe=Recipe(**{TINY | {'epochs': 1}!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    assert history(place["workdir"], name).equals(history(place["workdir"], f"{name}-without"))
+
+
 def test_a_nan_loss_stops_with_epoch_step_rate_and_advice(place):
     with pytest.raises(InputError, match=r"nan in epoch 1, step \d+, at learning rate 1.*e\+.*lower learning_rate"):
         train("nan", place, learning_rate=1e20, warmup=0)

@@ -145,6 +145,10 @@ def test_a_misspelt_name_is_an_error_with_the_nearest_one():
         ({"batch_size": 1000}, 1, "larger than a worker's part"),
         ({"batch_size": 20}, 4, "larger than a worker's part"),
         ({"batch_size": 4}, 0, "workers is 0"),
+        ({"batch_size": 4}, 2.5, "workers is 2.5"),
+        ({"batch_size": 4}, float("nan"), "workers is nan"),
+        ({"batch_size": 4}, True, "workers is True"),
+        ({"batch_size": 4}, "2", "workers is '2'"),
     ],
 )
 def test_a_recipe_that_does_not_fit_the_cube_is_refused(tiny_cube, wrong, workers, said):

@@ -49,6 +49,7 @@ def finished(tmp_path):
     folder = tmp_path / "trial"
     folder.mkdir()
     (folder / "predictions.h5").write_text("")
+    (folder / "model.keras").write_text("")
     record = {"parameters": PARAMETERS, "result": RESULT, "trained_on": TRAINED_ON}
     (folder / "provenance.json").write_text(json.dumps(record))
     return folder
@@ -165,6 +166,29 @@ def test_a_state_that_no_training_left_is_passed_over(tmp_path, capsys, changes)
     assert "epoch-0002.npz is damaged" in capsys.readouterr().out
 
 
+def test_a_run_that_lost_a_file_goes_on_from_its_checkpoint(finished):
+    write_checkpoint(finished, 2)
+    for name in records.FINISHED_FILES:
+        content = (finished / name).read_bytes()
+        (finished / name).unlink()
+        earlier = read(finished)
+        assert earlier.result is None and earlier.state["epoch"] == 2
+        (finished / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["history.csv", "notes.txt", "timings.csv", "checkpoints/epoch-0001.npz"])
+def test_what_no_training_can_go_on_from_is_kept_aside(tmp_path, capsys, name):
+    folder = tmp_path / "trial"
+    for aside in ("trial.old", "trial.old2"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+        records.start_tables(folder, state_after(0))
+        assert (tmp_path / aside / name).read_text() == "mine" and aside in capsys.readouterr().out
+        assert [path.name for path in folder.iterdir()] == ["timings.csv"]
+    records.start_tables(folder, state_after(0))  # what a training leaves that was stopped in its first epoch
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trial", "trial.old", "trial.old2"]
+
+
 def write_timings(folder, epochs):
     table = pd.DataFrame([[epoch, 1, 0, 0.1, 0.2, 0.3, 0.7] for epoch in epochs], columns=list(records.TIMINGS))
     folder.mkdir(exist_ok=True)
@@ -178,6 +202,7 @@ def test_tables_are_brought_to_the_checkpoint(tmp_path):
     assert pd.read_csv(tmp_path / "history.csv").to_dict("records") == [LINE]
     records.append_timings(tmp_path, np.array([[2, 1, 0, 0.1, 0.2, 0.3, 0.7]]))
     assert pd.read_csv(tmp_path / "timings.csv")["epoch"].tolist() == [1, 2]
+    (tmp_path / "history.csv").unlink()
     records.start_tables(tmp_path, state_after(0))
     assert pd.read_csv(tmp_path / "timings.csv").empty
 
