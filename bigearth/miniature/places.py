@@ -5,10 +5,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tile:
-    """One acquisition of one MGRS tile; the recipe's numbers are shares (base) or region counts (places).
+    """One acquisition of one MGRS tile, and the recipe of its landscape.
 
-    `x`, `y`: upper-left corner in m; `sea`: share of the area; `base`: classes from valley to summit; `dry`, `autumn`:
-    how far herbs have dried and leaves have turned, 0 to 1; `sun`: brightness against the mean; `snow`, `cloud`: share.
+    Attributes
+    ----------
+    name, country, mission, sensed, orbit
+        As in the names of products; `sensed` is the sensing time.
+    epsg, x, y : int
+        Projection, and upper left corner in m.
+    sea : float
+        Share of the area.
+    base : str
+        Classes from valley to summit, each with its share of the land.
+    places : str
+        Classes that are placed region by region, each with the number of its regions.
+    dry, autumn : float
+        How far herbs have dried and leaves have turned, 0 to 1.
+    sun : float
+        Brightness against the mean.
+    snow, cloud : float
+        Shares of the area.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Typical bottom-of-atmosphere reflectances in percent at the centres of B01 ... B12 (sentinel2.BANDS), rounded. Levels
+# Typical bottom-of-atmosphere reflectances in percent at the centres of B01 ... B12 (patch.BANDS), rounded. Levels
 # and shapes follow what the spectral libraries of the USGS (Kokaly et al. 2017, Data Series 1035) and ECOSTRESS
 # (Meerdink et al. 2019, Remote Sens. Environ. 230) show for such materials, lowered for the shade within canopies and
 # streets that a 10 m pixel holds; no series of either library is reproduced. Snow after Warren 1982 (Rev. Geophys. 20),
@@ -57,7 +57,7 @@ REFLECTANCE = np.array([row[1:] for row in _ROWS], np.float32) / 100
 HERBS = ("grass", "crop", "reed", "moss", "lichen", "halophyte")
 LEAVES = ("broadleaf", "birch", "fruit", "vine")
 
-# CLC code: texture (rendering.textures), then materials with their shares in percent, in the texture's order.
+# CLC code: texture (textures.draw_textures), then materials with their shares in percent, in the texture's order.
 MIXTURES = {
     111: "blocks_small tile 42 concrete 16 broadleaf 6 asphalt 36",
     112: "blocks grass 34 broadleaf 18 tile 27 asphalt 21",

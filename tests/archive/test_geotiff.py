@@ -9,7 +9,7 @@ from osgeo import gdal
 from bigearth.archive import geotiff
 from bigearth.archive.geotiff import Place, read_band
 from bigearth.errors import InputError
-from bigearth.miniature.archive import write_tif
+from bigearth.miniature.rasters import write_tif
 from bigearth.patch import PIXELS, RESOLUTION
 
 PLACE = Place(399_960, 5_300_040, 32632)

@@ -6,7 +6,7 @@ import pytest
 
 from bigearth.archive.metadata_v2 import read_metadata, tile_corner
 from bigearth.errors import InputError
-from bigearth.miniature.archive import V2_COLUMNS
+from bigearth.miniature.layouts import V2_COLUMNS
 
 PATCH = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
 ROW = {

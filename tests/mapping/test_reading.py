@@ -6,7 +6,7 @@ import pytest
 from bigearth.errors import InputError
 from bigearth.mapping.reading import Reader, find_missing, measure_masked, read_true_colour
 from bigearth.mapping.scene import open_scene
-from bigearth.miniature.archive import write_tif
+from bigearth.miniature.rasters import write_tif
 from bigearth.patch import BANDS_AT, PIXELS
 from tests.mapping.test_scene import NAME, write_folder
 

@@ -10,8 +10,8 @@ from osgeo import gdal
 
 from bigearth.errors import InputError
 from bigearth.mapping.scene import find_products, name_product, open_scene
-from bigearth.miniature.archive import write_tif
 from bigearth.miniature.products import write_products
+from bigearth.miniature.rasters import write_tif
 from bigearth.patch import BANDS, RESOLUTION
 
 NAME = "S2A_MSIL2A_20220706T085611_N0400_R007_T33NZA_20220706T153419"

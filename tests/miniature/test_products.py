@@ -8,7 +8,8 @@ from osgeo import gdal
 
 from bigearth.errors import InputError
 from bigearth.miniature.archive import write_archive
-from bigearth.miniature.products import OFFSET, write_products
+from bigearth.miniature.product_metadata import OFFSET
+from bigearth.miniature.products import write_products
 from bigearth.patch import BANDS, BANDS_AT, RESOLUTION
 
 TILE = "T33UWP"
