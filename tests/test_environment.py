@@ -8,7 +8,7 @@ import tomllib
 import yaml
 
 from bigearth.files import ROOT
-from tests.normalise_notebooks import METADATA
+from tests.clean_notebook import LANGUAGE
 
 SHARED = {"keras", "horovod", "numpy", "h5py", "ipyparallel", "papermill", "mpi4py", "tensorflow"}
 
@@ -54,7 +54,7 @@ def test_conda_names_every_direct_dependency():
 
 def test_notebooks_name_the_python_of_the_environment():
     python = next(entry for entry in conda_entries() if entry.startswith("python="))
-    assert METADATA["language_info"]["version"].startswith(python.removeprefix("python=") + ".")
+    assert LANGUAGE["version"].startswith(python.removeprefix("python=") + ".")
 
 
 def test_horovod_build_is_the_patched_one():
