@@ -109,6 +109,7 @@ class Run:
 
     def accept_created_inputs(self) -> None:
         """Count what the run itself created, such as the generated archive, among its inputs from now on."""
+        self.fingerprint()
         for name, found in read_inputs(self.all_parameters(), self.workdir).items():
             if self._inputs[name] is None:
                 self._inputs[name] = found
