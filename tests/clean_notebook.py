@@ -17,18 +17,15 @@ from typing import Any
 import nbformat
 from nbstripout import strip_output
 
-# What JupyterLab writes for the kernel of this project's environment: Debian 12's Python.
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {
-        "codemirror_mode": {"name": "ipython", "version": 3},
-        "file_extension": ".py",
-        "mimetype": "text/x-python",
-        "name": "python",
-        "nbconvert_exporter": "python",
-        "pygments_lexer": "ipython3",
-        "version": "3.11.2",
-    },
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+    "version": "3.11.2",  # Debian 12's
 }
 RUN_TIME_KEYS = ("collapsed", "execution", "scrolled", "ExecuteTime", "editable", "trusted")  # of a cell's metadata
 
@@ -46,10 +43,11 @@ def clean(text: str) -> str:
             cell.metadata.pop(key, None)
         if cell.metadata.get("jupyter"):
             cell.metadata.jupyter.pop("outputs_hidden", None)
-    chosen = notebook.metadata.get("kernelspec", {})
-    notebook.metadata = nbformat.from_dict(METADATA)
-    if chosen.get("name", "python3") != "python3":
-        notebook.metadata["kernelspec"] = chosen
+    if notebook.metadata.get("kernelspec", {}).get("name", "python3") == "python3":
+        notebook.metadata["kernelspec"] = KERNEL
+    notebook.metadata["language_info"] = LANGUAGE
+    for key in set(notebook.metadata) - {"kernelspec", "language_info"}:
+        del notebook.metadata[key]
     notebook.nbformat_minor = 5
     return nbformat.writes(notebook) + "\n"
 
