@@ -4,6 +4,8 @@ Codes and colours are those of CORINE's official legend (European Environment Ag
 Sumbul et al. 2021 (BigEarthNet-MM), which drop eleven classes that a single date cannot tell.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bigearth.errors import InputError
@@ -56,33 +58,41 @@ _TABLE = """\
 """
 
 
-def _parse(line):
-    code, colour, label = line.split(" ", 2)
-    label, _, group = label.partition(" > ")
-    return int(code), f"#{colour}", label, None if group == "-" else group or label
+def _parse_row(line: str) -> tuple[int, str, str, str | None]:
+    """Code, colour, label, and the label among the 19 (None where there is none)."""
+    code, colour, names = line.split(" ", 2)
+    label, _, group = names.partition(" > ")
+    if group == "-":
+        return int(code), f"#{colour}", label, None
+    return int(code), f"#{colour}", label, group or label
 
 
-_ROWS = [_parse(line) for line in _TABLE.splitlines()]
+def _pair_with_colours() -> dict[str, str]:
+    """Label to colour; a group takes the colour of its first member."""
+    colours: dict[str, str] = {}
+    for _, colour, label, group in _ROWS:
+        colours.setdefault(label, colour)
+        if group:
+            colours.setdefault(group, colour)
+    return colours
+
+
+_ROWS = [_parse_row(line) for line in _TABLE.splitlines()]
 
 LABELS_43 = tuple(label for _, _, label, _ in _ROWS)
 TO_19 = {label: group for _, _, label, group in _ROWS}
 LABELS_19 = tuple(dict.fromkeys(group for group in TO_19.values() if group))
 CLC_CODE = {label: code for code, _, label, _ in _ROWS}
-# A group takes the colour of its first member.
-COLOURS = {name: colour for _, colour, label, group in reversed(_ROWS) for name in (group, label) if name}
+COLOURS = _pair_with_colours()
 
 
-def label_names(nomenclature):
-    """Labels of a nomenclature in their fixed order.
+def label_names(nomenclature: int) -> tuple[str, ...]:
+    """Return the labels of a nomenclature in their fixed order.
 
     Parameters
     ----------
     nomenclature : int
         43 or 19.
-
-    Returns
-    -------
-    tuple of str
 
     Raises
     ------
@@ -94,8 +104,8 @@ def label_names(nomenclature):
     return LABELS_43 if nomenclature == 43 else LABELS_19
 
 
-def binarise(label_lists, names):
-    """Indicator matrix of label lists.
+def binarise(label_lists: Sequence[Sequence[str]], names: Sequence[str]) -> np.ndarray:
+    """Turn label lists into an indicator matrix.
 
     Parameters
     ----------
@@ -107,41 +117,46 @@ def binarise(label_lists, names):
     Returns
     -------
     numpy.ndarray
-        N x C, uint8.
+        N x C, uint8: 1 where the patch has the label.
 
     Raises
     ------
     InputError
         A label is not among ``names``.
     """
-    column = {name: i for i, name in enumerate(names)}
+    column_of = {name: column for column, name in enumerate(names)}
     matrix = np.zeros((len(label_lists), len(names)), np.uint8)
-    for row, patch_labels in zip(matrix, label_lists, strict=True):
-        try:
-            row[[column[label] for label in patch_labels]] = 1
-        except KeyError as error:
-            raise InputError(f"label {error} is not among the {len(names)} classes: check the nomenclature") from None
+    for row, labels in enumerate(label_lists):
+        for label in labels:
+            if label not in column_of:
+                raise InputError(f"label {label!r} is not among the {len(names)} classes: check the nomenclature")
+            matrix[row, column_of[label]] = 1
     return matrix
 
 
-def to_19(patch_labels):
-    """Labels of one patch among the 19 classes, sorted as in v2.0; empty where none of its 43 has a counterpart.
+def to_19(labels: Sequence[str]) -> list[str]:
+    """Translate the labels of one patch from the 43 classes to the 19.
 
     Parameters
     ----------
-    patch_labels : list of str
+    labels : list of str
         Labels among the 43.
 
     Returns
     -------
     list of str
+        Sorted as in v2.0; empty where none of the labels has a counterpart.
 
     Raises
     ------
     InputError
         A label is not among the 43.
     """
-    unknown = [label for label in patch_labels if label not in TO_19]
-    if unknown:
-        raise InputError(f"label {unknown[0]!r} is not among the 43 classes: check the nomenclature")
-    return sorted({TO_19[label] for label in patch_labels} - {None})
+    groups = set()
+    for label in labels:
+        if label not in TO_19:
+            raise InputError(f"label {label!r} is not among the 43 classes: check the nomenclature")
+        group = TO_19[label]
+        if group:
+            groups.add(group)
+    return sorted(groups)

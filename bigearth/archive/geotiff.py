@@ -129,10 +129,13 @@ def _parse_directory(directory: bytes, start: int, size: int) -> _Layout | None:
         return None
     if any(values.get(tag, value) != value for tag, value in optional.items()):
         return None
-    wanted = [arrays.get(tag) for tag in (_STRIPS, _STRIP_BYTES, _SCALE, _TIE_POINT, _GEO_KEYS)]
-    if None in wanted or (wanted[2].form, wanted[3].form) != ("<3d", "<6d") or not wanted[4].form.endswith("H"):
+    wanted = (_STRIPS, _STRIP_BYTES, _SCALE, _TIE_POINT, _GEO_KEYS)
+    if not arrays.keys() >= set(wanted):
         return None
-    return _Layout(*wanted)
+    layout = _Layout(*(arrays[tag] for tag in wanted))
+    if (layout.scale.form, layout.tie_point.form) != ("<3d", "<6d") or not layout.geo_keys.form.endswith("H"):
+        return None
+    return layout
 
 
 @lru_cache(maxsize=256)

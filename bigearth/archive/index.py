@@ -219,7 +219,7 @@ def _read_v2(archive: Path, pixels: bool) -> pd.DataFrame:
         problem = _check_labels(labels, label_names(19), f"{path}: patch {patch}")
         if problem:
             damaged[patch] = problem
-    attributes = {"unknown_names": {}}
+    attributes: dict[str, Any] = {"unknown_names": {}}
     if pixels:
         index, found = _find_v2_folders(archive, index)
         attributes |= found

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
     if table.empty:
         raise InputError(f"metadata {path} has no row: {_REMEDY}")
     patch = table["patch_id"].tolist()
-    parts = [_NAME.fullmatch(name) if isinstance(name, str) else None for name in patch]
-    if None in parts:
-        raise InputError(f"metadata {path}: {patch[parts.index(None)]!r} is not a v2.0 patch name: {_REMEDY}")
-    source, date, tile, column, row = zip(*(part.groups() for part in parts), strict=True)
+    source, date, tile, column, row = zip(*(_parse_name(name, path) for name in patch), strict=True)
     corners = {name: tile_corner(name) for name in set(tile)}
     epsg, x, y = np.array([corners[name] for name in tile]).T
     return pd.DataFrame(
@@ -68,6 +66,14 @@ def tile_corner(tile: str) -> tuple[int, int, int]:
         north += 20
     # tiles start on the 60 m grid, at or beyond the corner of their 100 km square
     return 32600 + zone, east * 100_000 // 60 * 60, -(-(north + 1) * 100_000 // 60) * 60
+
+
+def _parse_name(name: Any, path: Path) -> tuple[str, ...]:
+    """Product, date, tile, column and row of a patch."""
+    match = _NAME.fullmatch(name) if isinstance(name, str) else None
+    if not match:
+        raise InputError(f"metadata {path}: {name!r} is not a v2.0 patch name: {_REMEDY}")
+    return match.groups()
 
 
 def _check_label_lists(column: pd.Series, patches: list[str], path: Path) -> list[list[str]]:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, Any
 
 import zstandard
 from tqdm import tqdm
@@ -141,7 +141,7 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path, may
 
 
 @contextmanager
-def _open_plain(path: Path) -> Iterator[BinaryIO]:
+def _open_plain(path: Path) -> Iterator[IO[bytes] | io.BufferedIOBase]:
     """Open an archive without its compression, with a progress bar over the packed bytes."""
     raw = open_file(path, "archive")
     with raw, tqdm.wrapattr(raw, "read", path.stat().st_size, desc=f"unpacking {path.name}") as file:
@@ -155,16 +155,16 @@ def _open_plain(path: Path) -> Iterator[BinaryIO]:
 class _ZstdReader(io.RawIOBase):
     """Zstandard frames as one stream; unlike the library's own reader it raises where a frame is cut short."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._frame = None
+        self._frame: zstandard.ZstdDecompressionObj | None = None
         self._packed = b""
         self._plain = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         while not len(self._plain):
             if not self._packed:
                 self._packed = self._file.read(_CHUNK)

@@ -260,7 +260,7 @@ def _parse_source(source: str) -> tuple[str, ...]:
     return match.groups()
 
 
-def _open_band(path: str) -> gdal.Dataset:
+def _open_band(path: Path) -> gdal.Dataset:
     open_file(path, "band").close()  # GDAL would wait for a pipe
     try:
         dataset = gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, _DRIVERS[path.suffix])
@@ -289,8 +289,7 @@ def _locate(dataset: gdal.Dataset, metres: int) -> tuple | None:
 def _choose_tiles(tiles: list[Tile], rows: pd.DataFrame) -> list[TileWindows]:
     """Deal the patches of one tile and time to its granules."""
     if len(tiles) == 1:
-        corners = _find_corners(tiles[0], open_bands(tiles[0]), rows)
-        return [_in_raster_order(tiles[0], rows, corners)]
+        return [_in_raster_order(tiles[0], rows, _find_corners(tiles[0], open_bands(tiles[0]), rows))]
     tiles = sorted(tiles, key=lambda tile: (tile.baseline, tile.product, tile.granule.name), reverse=True)
     covered = np.zeros((len(tiles), len(rows)))
     corners = []

@@ -189,7 +189,7 @@ def _prepare(request: Request, locks: ExitStack) -> Work:
 
     # which rows, and where their pixels are
     networks = load_networks(request.upsampling, request.weights)
-    index = read_index(request.archive, request.workdir, pixels=request.tiles is None)
+    index = read_index(request.archive, request.workdir, request.tiles is None, request.exclude)
     rows, record = select(index, request.exclude, request.splits, request.nomenclature, request.seed)
     tiles = []
     if request.tiles is not None:

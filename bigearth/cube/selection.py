@@ -71,7 +71,7 @@ def select(
         warnings.warn(f"{record['absent']:,} of the archive's {named:,} patches are not there", stacklevel=2)
 
     # leave patches out
-    known = set(index.patch.tolist())
+    known = {*index.patch, *index.attrs.get("damaged", ())}
     excluded: set[str] = set()
     for path in exclude:
         listed = set(read_names(find_list(path, index.attrs["archive"])))

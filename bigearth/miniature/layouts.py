@@ -60,7 +60,8 @@ def write_v1(folder: Path, patches: int, seed: int) -> None:
 
 def write_v2(folder: Path, patches: int, seed: int) -> None:
     """Write the patches, reference maps and tables of v2.0 into a folder."""
-    clear, covered = [], []
+    clear: list[dict[str, Any]] = []
+    covered: list[dict[str, Any]] = []
     for scene in render_scenes(patches, seed):
         for patch in scene.patches:
             labels = to_19(_name_labels(patch))

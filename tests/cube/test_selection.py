@@ -1,9 +1,12 @@
+import shutil
+
 import pandas as pd
 import pytest
 
 from bigearth import labels
 from bigearth.archive.lists import read_names, read_splits
 from bigearth.archive.metadata_v2 import read_metadata
+from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.selection import select
 from bigearth.errors import InputError
 
@@ -142,3 +145,14 @@ def test_real_metadata_of_v2(real_data):
     rows, record = select(index)
     assert record["rows"] == 480_038 and record["splits"] == "the archive's own"
     assert rows.tile.nunique() <= 125 and index.country.nunique() == 10
+
+
+def test_a_damaged_patch_can_be_left_out(tiny_archive, tmp_path):
+    archive = shutil.copytree(tiny_archive, tmp_path / "archive")
+    patch = sorted(archive.glob("S2*"))[3]
+    next(patch.glob("*_B11.tif")).unlink()
+    chosen = {"cube": tmp_path / "cube.h5", "archive": archive, "workdir": tmp_path, "splits": "random"}
+    with pytest.raises(InputError, match="B11.tif is missing: restore it from the archive, or exclude the patch"):
+        write_cube(**chosen)
+    (tmp_path / "damaged.csv").write_text(patch.name)
+    assert write_cube(**chosen, exclude=[str(tmp_path / "damaged.csv")])["rows"] == 59
