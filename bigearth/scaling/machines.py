@@ -6,13 +6,13 @@ bytes, bytes per second throughout.
 
 import math
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib.resources import files
 from typing import Any
 
 import pandas as pd
 
 from bigearth.errors import InputError
+from bigearth.parameters import convert, suggest
 from bigearth.scaling.network_size import NetworkSize, count_network
 
 ALGORITHMS = ("best", "ring", "tree", "server")
@@ -125,7 +125,7 @@ def describe_machine(
         p.update(zip(of_owner["parameter"], of_owner["value"], strict=True))
 
     # what the training adds
-    p["batch"] = batch
+    p["batch"] = require_number("batch", batch)
     p["algorithm"] = algorithm
     p["patch_bytes"] = p[f"{stored}_bytes"]
     p["tensors"] = network.tensors
@@ -135,7 +135,7 @@ def describe_machine(
     known = [*p, "seconds_per_image", "buckets"]
     for name, value in figures.items():
         require_choice("figure of the step model", name, known)
-        p[name] = value
+        p[name] = require_number(name, value)
 
     # what follows from the rest
     if "seconds_per_image" not in p:
@@ -161,10 +161,10 @@ def count_buckets(p: dict[str, Any]) -> int:
 def check_figures(p: dict[str, Any]) -> None:
     """Raise InputError if a figure is no number, or is one that no hardware can have."""
     for name in MUST_BE_POSITIVE:
-        if name in p and not require_number(name, p[name]) > 0:
+        if name in p and require_number(name, p[name]) <= 0:
             raise InputError(f"{name}: {p[name]} is impossible; it must be a positive number")
     for name in MUST_NOT_BE_NEGATIVE:
-        if not require_number(name, p[name]) >= 0:
+        if require_number(name, p[name]) < 0:
             raise InputError(f"{name}: {p[name]} is impossible; it must be zero or more")
     for name in SHARES:
         if p[name] > 1:
@@ -178,20 +178,15 @@ def check_figures(p: dict[str, Any]) -> None:
 
 
 def require_number(name: str, value: Any) -> float:
-    """Return ``value`` as a float; raise InputError unless it is a finite number (True and "2" are none)."""
-    try:
-        usable = not isinstance(value, bool | str) and math.isfinite(value)
-    except (TypeError, OverflowError):
-        usable = False
-    if not usable:
-        raise InputError(f"{name}: {value!r} is impossible; it must be a positive number") from None
-    return float(value)
+    """Convert a value to a finite number; raise InputError where it is none (True is none)."""
+    number = convert(name, value, float)
+    if not math.isfinite(number):
+        raise InputError(f"{name}: {value!r} is impossible; give a finite number")
+    return number
 
 
 def require_choice(what: str, value: Any, choices: Sequence[str]) -> None:
-    """Raise InputError unless ``value`` is one of the choices; the message names the nearest one."""
+    """Raise InputError unless ``value`` is one of the choices; the message names the nearest one, and all of them."""
     if isinstance(value, str) and value in choices:
         return
-    nearest = get_close_matches(str(value), choices, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise InputError(f"{what}: {value!r} is unknown; {hint}give one of {', '.join(choices)}")
+    raise InputError(f"{what}: {value!r} is unknown; {suggest(value, choices)} Give one of {', '.join(choices)}")

@@ -67,7 +67,10 @@ def measure_scaling(
         return []
     recipe = Recipe.from_options(batch_size=batch_size, seed=seed, **training)
     opened = open_cube(resolve(cube))
-    usable = sorted(count for count in counts if count <= len(opened.rows["train"]))
+    patches = len(opened.rows["train"])
+    usable = sorted(count for count in set(counts) if count <= patches)
+    if not usable:
+        raise InputError(f"measure: {cube} has {patches} training patches, too few for {min(counts)} workers")
     for count in usable:
         recipe.check(opened, count)
 

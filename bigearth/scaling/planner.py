@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
+from bigearth.parameters import convert
 from bigearth.scaling.machines import UPPER_LIMITS, describe_machine, require_number
 from bigearth.scaling.network_size import NetworkSize, count_network
 from bigearth.scaling.step_model import Figures, time_epoch, time_step
@@ -70,9 +71,11 @@ def plan_training(
     InputError
         A value is of the wrong type or impossible.
     """
-    for name, value in {"patches": patches, "epochs": epochs, "max_nodes": max_nodes}.items():
-        _require_whole_number(name, value)
+    patches = _require_whole_number("patches", patches)
+    epochs = _require_whole_number("epochs", epochs)
+    max_nodes = _require_whole_number("max_nodes", max_nodes)
     deadline_hours = _require_positive("deadline_hours", deadline_hours, LONGEST_DEADLINE_HOURS)
+    measured_rate = convert("measured_rate", measured_rate, float | None)
     if measured_rate is not None:
         rate = _require_positive("measured_rate", measured_rate, UPPER_LIMITS["images_per_second"][0])
         figures = {"seconds_per_image": 1 / rate, "overhead": 0.0} | figures
@@ -166,9 +169,11 @@ def format_time_limit(seconds: float) -> str:
     return f"{days}-{clock}" if days else clock
 
 
-def _require_whole_number(name: str, value: Any) -> None:
-    if type(value) is not int or not 1 <= value <= HIGHEST_WHOLE_NUMBER:
+def _require_whole_number(name: str, value: Any) -> int:
+    number = convert(name, value, int)
+    if not 1 <= number <= HIGHEST_WHOLE_NUMBER:
         raise InputError(f"{name}: {value!r} must be a whole number from 1 to {HIGHEST_WHOLE_NUMBER:,}")
+    return number
 
 
 def _require_positive(name: str, value: Any, highest: float) -> float:

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.scores import metrics, mistakes, paper
 from bigearth.scores.places import read_places, score_places
 from bigearth.scores.predictions import Predictions, choose_splits, read_runs
 
 INDEX = "patches.parquet"
+# of samples and seed
+HIGHEST_NUMBER = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -306,8 +309,11 @@ def compare_runs(
     Raises
     ------
     InputError
-        No run has usable predictions, or a split is empty.
+        A number is out of range, no run has usable predictions, or a split is empty.
     """
+    for name, value, lowest in (("samples", samples, 1), ("seed", seed, 0)):
+        if not lowest <= value <= HIGHEST_NUMBER:
+            raise InputError(f"{name} is {value}: give a whole number from {lowest} to {HIGHEST_NUMBER:,}")
     workdir = resolve(workdir)
     found, status = read_runs(workdir, runs)
     first = next(iter(found.values()))

@@ -184,6 +184,8 @@ def read_runs(workdir: Path, runs: Sequence[str]) -> tuple[dict[str, Predictions
     found: dict[str, Predictions] = {}
     rows: list[dict[str, Any]] = []
     for run in dict.fromkeys(runs):
+        if run in ("", ".", "..") or Path(run).name != run:
+            raise InputError(f"runs: {run!r} is no name of a run: give the name of a folder in {workdir}/runs")
         try:
             predictions = read_predictions(Path(workdir) / "runs" / run / "predictions.h5")
         except InputError as error:

@@ -49,6 +49,8 @@ def test_repeats_have_the_next_seeds(tmp_path, tiny_cube, calls):
 def test_more_workers_than_patches_are_skipped(tmp_path, tiny_cube, calls):
     measure_scaling([2, 100_000], "mpi", 4, workdir=tmp_path, cube=tiny_cube, epochs=2, warmup=0)
     assert {count for count, *_ in calls} == {2}
+    with pytest.raises(InputError, match="too few for 100000 workers"):
+        measure_scaling([100_000], "mpi", 4, workdir=tmp_path, cube=tiny_cube, epochs=2, warmup=0)
     assert measure_scaling([], "mpi", 4, workdir=tmp_path, cube=tmp_path / "no cube") == []
 
 

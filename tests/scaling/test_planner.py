@@ -4,7 +4,7 @@ import pytest
 
 from bigearth.errors import InputError
 from bigearth.scaling.machines import describe_machine
-from bigearth.scaling.planner import plan_training
+from bigearth.scaling.planner import format_time_limit, list_node_counts, plan_training
 
 
 def test_plan_recommends_the_fewest_nodes_in_time():
@@ -35,7 +35,64 @@ def test_plan_tries_the_most_nodes_too():
     assert plan_training(519_284, "juwels", 24, max_nodes=24)["nodes"].tolist() == [1, 2, 4, 8, 16, 24]
 
 
-@pytest.mark.parametrize("wrong", [{"patches": 0}, {"deadline_hours": 0}, {"stored": "jpeg"}, {"train_share": 1.5}])
-def test_plan_of_nonsense(wrong):
-    with pytest.raises(InputError, match=next(iter(wrong))):
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"patches": 0},
+        {"patches": True},
+        {"patches": "many"},
+        {"patches": 1e30},
+        {"epochs": 2.5},
+        {"epochs": None},
+        {"epochs": -1},
+        {"max_nodes": 2.5},
+        {"max_nodes": "two"},
+        {"max_nodes": NAN},
+        {"max_nodes": 10**12},
+        {"deadline_hours": 0},
+        {"deadline_hours": NAN},
+        {"deadline_hours": INFINITE},
+        {"deadline_hours": True},
+        {"deadline_hours": "soon"},
+        {"measured_rate": 0},
+        {"measured_rate": NAN},
+        {"measured_rate": True},
+        {"measured_rate": 1e9},
+        {"stored": "jpeg"},
+        {"stored": None},
+        {"machine": 100},
+        {"train_share": 1.5},
+        {"train_share": NAN},
+        {"batch": 0},
+        {"batch": "half"},
+        {"batch": INFINITE},
+    ],
+    ids=str,
+)
+def test_nonsense_is_refused_in_one_line(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))) as caught:
         plan_training(**{"patches": 1000, "machine": "h100", "deadline_hours": 1} | wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_may_be_typed_as_text():
+    typed = plan_training("519284", "booster", "24", epochs="100", max_nodes="8", measured_rate="300")
+    assert typed.equals(plan_training(519284, "booster", 24.0, epochs=100, max_nodes=8, measured_rate=300.0))
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("boster", "booster"), ("H100", "h100"), ("jupitr", "jupiter")])
+def test_the_nearest_machine_is_named(typed, meant):
+    with pytest.raises(InputError, match=f"did you mean '{meant}'"):
+        plan_training(1000, typed, 1)
+
+
+def test_a_time_limit_is_rounded_up_to_ten_minutes():
+    assert format_time_limit(1) == "00:10:00" and format_time_limit(3600) == "01:00:00"
+    assert format_time_limit(90_001) == "1-01:10:00"
+
+
+def test_node_counts_double_up_to_the_most():
+    assert list_node_counts(1).tolist() == [1] and list_node_counts(6).tolist() == [1, 2, 4, 6]

@@ -99,3 +99,10 @@ def test_a_single_run_is_scored_alone(tmp_path):
     assert comparison.models == {"list": "B02 B03"} and comparison.compare_with_best().empty
     assert comparison.compare_bands().empty and comparison.warning == ""
     assert "is missing" in comparison.status.set_index("run")["status"]["missing"]
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 0}, {"samples": -5}, {"samples": 10**9}, {"seed": -1}])
+def test_impossible_numbers_are_refused(tmp_path, wrong):
+    write_predictions(tmp_path, "rgb")
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        compare_runs(tmp_path, ["rgb"], **wrong)

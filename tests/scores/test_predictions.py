@@ -1,5 +1,7 @@
 """Prediction files: read, put side by side, and refused with a reason."""
 
+import os
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -39,6 +41,99 @@ def test_unusable_predictions(tmp_path):
         predictions.read_predictions(tmp_path / "broken.h5")
     with pytest.raises(InputError, match="differ"):
         predictions.read_predictions(_write(tmp_path / "labels.h5", labels=["x"]))
+
+
+def _with(**datasets):
+    def change(path):
+        with h5py.File(path, "r+") as file:
+            for name, values in datasets.items():
+                del file[name]
+                if values is not None:
+                    file[name] = values
+
+    return change
+
+
+def _without_attribute(path):
+    with h5py.File(path, "r+") as file:
+        del file.attrs["labels"]
+
+
+def _damaged(kind):
+    def change(path):
+        content = path.read_bytes()
+        path.unlink()
+        if kind == "half":
+            path.write_bytes(content[: len(content) // 2])
+        elif kind == "pointer":
+            path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n")
+        elif kind == "empty":
+            path.touch()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "loop":
+            path.symlink_to(path)
+
+    return change
+
+
+NAN = float("nan")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "change",
+    [
+        _with(score=np.full((3, 2), 1.5)),
+        _with(score=np.array([[0.1, 0.2], [-0.1, 0.2], [0.1, 0.2]])),
+        _with(score=np.array([[0.1, NAN], [0.1, 0.2], [0.1, 0.2]])),
+        _with(score=np.array([[0.1, np.inf], [0.1, 0.2], [0.1, 0.2]])),
+        _with(score=np.full((3, 3), 0.5)),
+        _with(score=np.full(3, 0.5)),
+        _with(score=np.full((3, 2), "x", dtype="S1")),
+        _with(truth=np.full((3, 2), 2, np.uint8)),
+        _with(truth=np.full((3, 2), 0.5)),
+        _with(truth=np.full((2, 2), 1, np.uint8)),
+        _with(split=np.array([0, 1, 3], np.uint8)),
+        _with(split=np.array([-1, 1, 2])),
+        _with(split=np.array([0.0, 1.0, 2.0])),
+        _with(split=np.array([0, 1], np.uint8)),
+        _with(patch=np.array(["a", "b", "b"], dtype=h5py.string_dtype())),
+        _with(patch=np.array(["a", "b"], dtype=h5py.string_dtype())),
+        _with(patch=np.arange(3)),
+        _with(patch=np.array([b"\xff", b"b", b"c"], dtype=h5py.string_dtype())),
+        _with(patch=None),
+        _with(truth=None),
+        lambda path: _write(path, labels=["x", "x"]),
+        lambda path: _write(path, epochs=-1),
+        lambda path: _write(path, epochs="two"),
+        lambda path: _write(path, nomenclature="all"),
+        _without_attribute,
+        *(_damaged(kind) for kind in ("half", "pointer", "empty", "pipe", "folder", "loop")),
+    ],
+)
+def test_impossible_predictions_are_refused_in_one_line(tmp_path, change):
+    path = _write(tmp_path / "predictions.h5")
+    change(path)
+    with pytest.raises(InputError) as caught:
+        predictions.read_predictions(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_damaged_run_is_left_out_beside_the_others(tmp_path):
+    for run in ("rgb", "broken"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        _write(tmp_path / "runs" / run / "predictions.h5")
+    _with(score=np.full((3, 2), 7.0))(tmp_path / "runs/broken/predictions.h5")
+    found, status = predictions.read_runs(tmp_path, ["broken", "rgb"])
+    assert list(found) == ["rgb"] and "a score is not a number from 0 to 1" in status.status[0]
+    found, _ = predictions.read_runs(tmp_path, "rgb")
+    assert list(found) == ["rgb"]
+    for name in ("../../evil", "", "..", "a/b"):
+        with pytest.raises(InputError, match="no name of a run"):
+            predictions.read_runs(tmp_path, [name])
 
 
 def test_runs_side_by_side(tmp_path):
