@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from bigearth.errors import InputError
-from bigearth.installation import check_python_path
+from bigearth.installation import check_keras, check_python_path
 from bigearth.mapping import command as map_command
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError:
         try:
             check_python_path()
+            check_keras()
         except InputError as cause:
             print(f"error: {cause}", file=sys.stderr)
             return 2

@@ -1,5 +1,6 @@
 """Environment variables that point to another installation: found before they make a riddle of an error."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,23 @@ def check_projections() -> None:
         if os.environ.get(name):
             raise InputError(f"{name} is {os.environ[name]}, not this installation's PROJ ({reason}): unset {name}")
     raise InputError(f"PROJ finds no projections ({reason}): set PROJ_DATA to the share/proj of this environment")
+
+
+def check_keras() -> None:
+    """Raise InputError where KERAS_BACKEND or keras.json chooses another backend than TensorFlow."""
+    backend, where = os.environ.get("KERAS_BACKEND"), "KERAS_BACKEND"
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    if not backend and path.is_file():
+        where = str(path)
+        try:
+            settings = json.loads(path.read_text())
+        except (OSError, ValueError):
+            settings = {}  # so does Keras
+        if not isinstance(settings, dict):
+            raise InputError(f"{path} is not what Keras writes: correct it, or move it away")
+        backend = settings.get("backend")
+    if backend and backend != "tensorflow":
+        raise InputError(f"{where} sets the backend of Keras to {backend!r}: the study needs 'tensorflow'")
 
 
 def check_python_path() -> None:

@@ -53,3 +53,23 @@ def test_a_tile_without_a_code_is_not_blamed_on_its_coordinates(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "tiles")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert f"InputError: PROJ_DATA is {tmp_path}/empty" in done.stderr.splitlines()[-1]
+
+
+def test_a_keras_of_another_backend(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = tmp_path / "keras.json"
+    installation.check_keras()
+    file.write_text('{"backend": "tensorflow", "image_data_format": "channels_first"}')  # the networks set their own
+    installation.check_keras()
+    file.write_text('{"backend": "jax"}')
+    with pytest.raises(InputError, match=f"^{file} sets the backend of Keras to 'jax'"):
+        installation.check_keras()
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # goes before the file
+    installation.check_keras()
+    monkeypatch.delenv("KERAS_BACKEND")
+    file.write_text("{")  # Keras passes it over
+    installation.check_keras()
+    file.write_text("[]")
+    with pytest.raises(InputError, match=f"^{file} is not what Keras writes"):
+        installation.check_keras()

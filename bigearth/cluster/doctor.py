@@ -3,7 +3,6 @@
 Variables of the environment that mislead a job are found here before it starts.
 """
 
-import json
 import os
 import platform
 import shutil
@@ -11,13 +10,12 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 from bigearth import machine
 from bigearth.cluster.allocation import read_allocation
 from bigearth.cluster.mpi_library import check_mpi
 from bigearth.errors import InputError
-from bigearth.installation import check_projections, check_python_path
+from bigearth.installation import check_keras, check_projections, check_python_path
 
 SETUP = "run ./setup.sh (or use environment.yml)"
 
@@ -61,11 +59,7 @@ def find_tensorflow() -> str:
 
 
 def find_keras() -> str:
-    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
-    if path.is_file():
-        order = json.loads(path.read_text()).get("image_data_format", "channels_last")
-        if order != "channels_last":
-            raise InputError(f"{path} sets image_data_format to {order!r}: set it to 'channels_last'")
+    check_keras()
     return _find_version("keras")
 
 
@@ -204,6 +198,7 @@ def _explain_import(error: Exception) -> str:
     if isinstance(error, ImportError):
         try:
             check_python_path()
+            check_keras()
         except InputError as cause:
             return str(cause)
     return ""

@@ -10,7 +10,7 @@ from typing import Any
 from ipyparallel.error import RemoteError
 
 from bigearth.errors import InputError, Interrupted, Readable
-from bigearth.installation import check_python_path
+from bigearth.installation import check_keras, check_python_path
 
 ECHO_SECONDS = 15  # from "a peer is gone" on the other ranks to the launcher's word which one
 SHOWN_LINES = 15  # of a launcher's log in a message
@@ -121,6 +121,7 @@ def find_hint(words: str) -> str:
     if "ImportError" in words or "ModuleNotFoundError" in words:
         try:
             check_python_path()
+            check_keras()
         except InputError as error:
             return f" ({error})"
     return ""

@@ -87,7 +87,8 @@ class Profile:
             variables["NCCL_SOCKET_IFNAME"] = self.interface
             variables["HOROVOD_GLOO_IFACE"] = self.interface
         variables[STALL_VARIABLE] = str(self.stall_seconds)
-        variables[STALL_WARNING_VARIABLE] = str(max(1, self.stall_seconds * 2 // 5))
+        if self.stall_seconds:
+            variables[STALL_WARNING_VARIABLE] = str(max(1, self.stall_seconds * 2 // 5))
         return variables | self.environment
 
     def srun_command(self, workers: int) -> list[str]:

@@ -118,4 +118,11 @@ def mirror(array: np.ndarray, borders: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _convolve(x: keras.KerasTensor, filters: int, activation: str | None = None) -> keras.KerasTensor:
-    return layers.Conv2D(filters, 3, padding="same", activation=activation, kernel_initializer="he_uniform")(x)
+    return layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        data_format="channels_last",  # whatever ~/.keras/keras.json says: the cube's order
+        activation=activation,
+        kernel_initializer="he_uniform",
+    )(x)
