@@ -10,7 +10,7 @@ import pandas as pd
 
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.scores import metrics, mistakes, paper
+from bigearth.scores import calibration, metrics, mistakes, paper
 from bigearth.scores.places import read_places, score_places
 from bigearth.scores.predictions import Predictions, choose_splits, read_runs
 
@@ -236,6 +236,16 @@ class Comparison:
         for run, test in self.test.items():
             table = metrics.compare_thresholds(test.truth, test.score, thresholds[run].to_numpy())
             table.insert(0, "run", run)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    def measure_reliability(self) -> pd.DataFrame:
+        """Scores beside frequencies on the scored split: ``run``, then `bigearth.scores.calibration`'s columns."""
+        tables = []
+        for run, test in self.test.items():
+            table = calibration.measure_reliability(test.truth, test.score)
+            table.insert(0, "run", run)
+            table["calibration error"] = calibration.measure_calibration_error(table)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
 

@@ -25,7 +25,7 @@ from bigearth.background import read_ahead
 from bigearth.cube.reading import Cube, open_cube
 from bigearth.errors import InputError, Interrupted
 from bigearth.files import resolve, write_whole
-from bigearth.scores import metrics
+from bigearth.scores import metrics, model_card
 from bigearth.scores.predictions import write_predictions
 from bigearth.training import batches, checkpoints, network, optimizers, records, scoring
 from bigearth.training.recipe import Recipe, Workload
@@ -367,10 +367,11 @@ def write_record(
     result: dict[str, Any],
     trained_on: dict[str, Any],
 ) -> None:
-    """Write ``provenance.json``: with it the run is finished."""
+    """Write ``provenance.json``, with which the run is finished, and its model card."""
     gpus = trainer.team.size if tf.config.list_physical_devices("GPU") else 0
     record = provenance.collect(parameters, started, workers=trainer.team.size, gpus=gpus)
     provenance.write(folder, record | {"result": result, "trained_on": trained_on})
+    model_card.write_card(folder)
 
 
 def describe_divergence(what: str, value: float, epoch: int, step: int, rate: float) -> InputError:

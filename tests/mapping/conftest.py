@@ -8,6 +8,7 @@ from bigearth.cube.reading import open_cube
 from bigearth.miniature.products import write_products
 from bigearth.scores.predictions import write_predictions
 from bigearth.training import network
+from bigearth.training.recipe import Recipe
 
 TILE = "T33UWP"
 
@@ -16,8 +17,8 @@ def make_run(folder, cube, bands="multispectral", upsampling="network"):
     """A finished run: an untrained network whose scores differ from place to place, and its predictions."""
     data = open_cube(cube)
     keras.utils.set_random_seed(1)
-    labels = len(data.labels)
-    model = network.build(labels, data.mean, data.std, bands, upsampling, width=8, blocks=(1, 1, 1, 1))
+    recipe = Recipe(bands=bands, upsampling=upsampling, width=8)
+    model = network.build(recipe, len(data.labels), data.mean, data.std)
     folder.mkdir(parents=True)
     model.save(folder / "model.keras")
     keys = list(model.input)

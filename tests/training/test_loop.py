@@ -98,6 +98,7 @@ def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, t
     assert np.allclose(
         model(features), read.select("test").score, atol=1e-5
     )  # the shards of both workers, in row order
+    assert "# Model card: two" in (folder / "MODEL_CARD.md").read_text()
     record = json.loads((folder / "provenance.json").read_text())
     assert record["workers"] == 2 and record["parameters"]["width"] == 4
 
