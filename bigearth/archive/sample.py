@@ -38,8 +38,9 @@ class Sample:
         self.archive = archive
         self.chosen = chosen
         self.names = names
-        unique = chosen.drop_duplicates("patch")
-        self.pixels = {row.patch: read_patch(archive / row.folder) for row in unique.itertuples()}
+        self.pixels = {}
+        for row in chosen.drop_duplicates("patch").itertuples():
+            self.pixels[row.patch] = read_patch(archive / row.folder)
 
     def choose_example(self) -> str:
         """Name of the patch with the most varied near infrared."""
@@ -51,7 +52,11 @@ class Sample:
         for metres, bands in BANDS_AT.items():
             for i, band in enumerate(bands):
                 images[band] = self.pixels[patch][metres][..., i]
-        return [(f"{band}, {WAVELENGTH[band]:.0f} nm\n{RESOLUTION[band]} m", images[band]) for band in BANDS]
+        listed = []
+        for band in BANDS:
+            title = f"{band}, {WAVELENGTH[band]:.0f} nm\n{RESOLUTION[band]} m"
+            listed.append((title, images[band]))
+        return listed
 
     def describe_bands(self, patch: str) -> pd.DataFrame:
         """Mean digital number of each band of a patch: columns ``band`` and ``mean``."""
@@ -69,11 +74,13 @@ class Sample:
     @cached_property
     def means(self) -> pd.DataFrame:
         """Mean reflectance of each patch (row) in each band (column, in the order of wavelength)."""
-        order = [band for bands in BANDS_AT.values() for band in bands]
-        means = {}
-        for patch, bands in self.pixels.items():
-            means[patch] = np.concatenate([bands[metres].mean(axis=(0, 1)) for metres in BANDS_AT])
-        return pd.DataFrame(means, order).T[list(BANDS)] / QUANTIFICATION
+        rows = []
+        for bands in self.pixels.values():
+            row: dict[str, float] = {}
+            for metres, names in BANDS_AT.items():
+                row |= dict(zip(names, bands[metres].mean(axis=(0, 1)), strict=True))
+            rows.append(row)
+        return pd.DataFrame(rows, list(self.pixels))[list(BANDS)] / QUANTIFICATION
 
     def measure_spectra(self) -> pd.DataFrame:
         """Median and quartiles of the patches' mean reflectance, for each class and band.
@@ -89,16 +96,20 @@ class Sample:
             patches = self.chosen.patch[self.chosen.label == label]
             if patches.empty:
                 continue
-            quartiles = self.means.loc[patches].quantile([0.25, 0.5, 0.75]).T
-            table = quartiles.set_axis(["q25", "median", "q75"], axis=1).rename_axis("band").reset_index()
-            table.insert(0, "label", label)
-            table["wavelength_nm"] = table.band.map(WAVELENGTH)
-            table["all_patches"] = self.means.median().to_numpy()
-            table["patches"] = len(patches)
-            tables.append(table.assign(kind=KINDS[_first_digit(label)]))
-        spectra = pd.concat(tables, ignore_index=True)
-        columns = ["kind", "label", "band", "wavelength_nm", "q25", "median", "q75", "all_patches", "patches"]
-        return spectra[columns].sort_values("kind", key=_order_kinds, kind="stable", ignore_index=True)
+            means = self.means.loc[patches]
+            columns = {
+                "kind": KINDS[_first_digit(label)],
+                "label": label,
+                "band": BANDS,
+                "wavelength_nm": WAVELENGTH.values(),
+                "q25": means.quantile(0.25),
+                "median": means.median(),
+                "q75": means.quantile(0.75),
+                "all_patches": self.means.median(),
+                "patches": len(patches),
+            }
+            tables.append(pd.DataFrame(columns, index=BANDS))
+        return pd.concat(tables, ignore_index=True)
 
     def measure_vegetation(self) -> pd.Series:
         """Vegetation index of the purest patch of each class, ascending: (near infrared - red) / (their sum)."""
@@ -113,7 +124,3 @@ def _first_digit(label: str) -> int:
         if label in (name, TO_19[name]):
             return code // 100
     raise KeyError(label)
-
-
-def _order_kinds(kinds: pd.Series) -> pd.Series:
-    return kinds.map(list(KINDS.values()).index)

@@ -114,13 +114,15 @@ class Survey:
             One row per patch of the index: patch, longitude, latitude (degrees), tile, split, x, y (upper left corner,
             m). Where the archive names no split, ``split`` is random, and "none" for patches that are left out.
         """
-        parts = [_project(patches) for _, patches in self.index.groupby("epsg")]
-        places = self.index[["patch", "tile", "x", "y"]].join(pd.concat(parts))
-        if self.has_split:
-            split = self.index.split
-        else:
-            split = self.index.patch.map(self.rows.patch.pipe(split_at_random, self.seed).set_axis(self.rows.patch))
-        places["split"] = split.fillna("none")
+        centres = []
+        for _, patches in self.index.groupby("epsg"):
+            centres.append(_project(patches))
+        places = self.index[["patch", "tile", "x", "y", "split"]].join(pd.concat(centres))
+        if not self.has_split:
+            drawn = split_at_random(self.rows.patch, self.seed)
+            drawn.index = self.rows.patch
+            places["split"] = places.patch.map(drawn)
+        places["split"] = places.split.fillna("none")
         return places[["patch", "longitude", "latitude", "tile", "split", "x", "y"]]
 
     @property
@@ -154,7 +156,9 @@ class Survey:
         few_labels = 100 * (per_patch <= FEW_LABELS).mean()
         snow_or_cloud = None
         if self.index.snow.notna().any():
-            snow_or_cloud = (self.index.snow.fillna(False) | self.index.cloud.fillna(False)).sum()
+            snow = self.index.snow.fillna(False)
+            cloud = self.index.cloud.fillna(False)
+            snow_or_cloud = (snow | cloud).sum()
         rows = [
             ("patches", PAPER_PATCHES, len(self.index)),
             ("tiles, each on one date", PAPER_TILES, self.index.tile_source.nunique()),
@@ -183,27 +187,33 @@ class Survey:
             Square: of the patches with a row's label, the share that carries the column's label too.
         """
         both = self.truth.T.astype(float) @ self.truth
-        shares = pd.DataFrame(both / np.maximum(np.diag(both), 1)[:, None], self.names, self.names)
+        with_label = np.maximum(np.diag(both), 1)
+        shares = pd.DataFrame(both / with_label[:, None], self.names, self.names)
         counts = self.count_labels()
-        frequent = counts.label[counts.patches > 0].iloc[::-1][:classes]
+        present = counts.label[counts.patches > 0]
+        frequent = present[::-1][:classes]
         return shares.loc[frequent, frequent]
 
     def sample(self, per_class: int) -> Sample:
         """Read the pixels of up to ``per_class`` patches of each class, those with the fewest other labels first."""
-        order = hash_names(self.rows.patch, f"sample {self.seed}").argsort()
-        shuffled = self.rows.iloc[order]
-        purest_first = shuffled.iloc[np.argsort(shuffled.labels.map(len), kind="stable")]
-        labels = purest_first[["patch", "folder", "labels"]].explode("labels")
-        chosen = labels.groupby("labels").head(per_class).rename(columns={"labels": "label"})
+        patches = self.rows[["patch", "folder"]].copy()
+        patches["label"] = self.rows.labels
+        patches["number"] = self.rows.labels.map(len)
+        patches["hash"] = hash_names(self.rows.patch, f"sample {self.seed}")
+        purest_first = patches.sort_values(["number", "hash"])
+        labels = purest_first[["patch", "folder", "label"]].explode("label")
+        chosen = labels.groupby("label").head(per_class)
         return Sample(self.archive, chosen, self.names)
 
     def list_flagged(self, number: int) -> pd.DataFrame:
         """Up to ``number`` patches under snow and under clouds each: patch, flag, date, folder; maybe none."""
         examples = []
         for flag in ("snow", "cloud"):
-            flagged = self.index[self.index[flag].fillna(False)]
-            examples.append(flagged.head(number).assign(flag=flag)[["patch", "flag", "date", "folder"]])
-        return pd.concat(examples, ignore_index=True)
+            is_flagged = self.index[flag].fillna(False)
+            flagged = self.index[is_flagged].head(number)
+            examples.append(flagged.assign(flag=flag))
+        columns = ["patch", "flag", "date", "folder"]
+        return pd.concat(examples, ignore_index=True)[columns]
 
     def measure_split_distances(self) -> pd.DataFrame:
         """Find how far each test patch is from the nearest training patch, in a random split and the archive's own.
@@ -221,7 +231,8 @@ class Survey:
         for name, split in splits.items():
             distances = _measure_distances(self.rows, split)
             if len(distances):
-                shares[name] = np.histogram(distances, [0, *DISTANCES.values()])[0] / len(distances)
+                counts, _ = np.histogram(distances, [0, *DISTANCES.values()])
+                shares[name] = counts / len(distances)
         return pd.DataFrame(shares, pd.Index(DISTANCES, name="nearest training patch"))
 
 
