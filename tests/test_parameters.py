@@ -3,6 +3,9 @@
 import datetime
 import json
 import math
+import os
+import subprocess
+import sys
 
 import nbformat
 import papermill
@@ -211,3 +214,47 @@ def test_a_notebook_whose_parameters_cell_was_not_run(shell):
 def test_parameters_outside_a_notebook():
     with pytest.raises(InputError, match="in a notebook"):
         parameters.of_notebook()
+
+
+DOOR = """
+from bigearth.parameters import of_notebook
+import json
+found = of_notebook()
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-p", "augment", "false", "-p", "workers", "None", "-p", "blocks", "[1, 2]", "-p", "run", "2024"],
+         {"augment": False, "workers": None, "blocks": [1, 2], "run": "2024"}),
+        (["-r", "augment", "no", "-r", "workers", "null", "-r", "blocks", "1,2", "-r", "run", "2024"],
+         {"augment": False, "workers": None, "blocks": [1, 2], "run": "2024"}),
+        (["-y", "{augment: 'off', workers: ~, blocks: [1, 2], run: 2024, epochs: '5'}"],
+         {"augment": False, "workers": None, "blocks": [1, 2], "run": "2024", "epochs": 5}),
+        (["-f", "given.yaml"], {"augment": False, "run": "$SCRATCH/a"}),
+        (["-p", "augment", "maybe"], "augment is 'maybe': give true or false"),
+        (["-p", "epoch", "3"], "'epoch' is not declared; did you mean 'epochs'?"),
+        (["-r", "epochs", "NaN"], "epochs is 'NaN': give a whole number"),
+    ],
+)  # fmt: skip
+def test_every_way_into_papermill(tmp_path, options, expected):
+    """A notebook executed by papermill's own command; its kernel is this interpreter's."""
+    source = f'{DECLARED}\nblocks: list[int] = [1]  # stages\nrun: str = "a"  # name'
+    path = write_notebook(tmp_path / "in.ipynb", source)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(DOOR))
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+    (tmp_path / "given.yaml").write_text("augment: 'no'\nrun: $$SCRATCH/a\n")
+    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    if isinstance(expected, str):
+        assert done.returncode and expected in done.stderr
+    else:
+        assert not done.returncode, done.stderr
+        printed = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].text
+        defaults = {"epochs": 24, "workers": 2, "augment": True, "blocks": [1], "run": "a"}
+        assert json.loads(printed) == defaults | expected

@@ -38,8 +38,8 @@ def read_inputs(values: dict[str, Any], workdir: Path) -> dict[str, Any]:
     for name in ("splits", "weights"):
         if values.get(name):
             found[name] = describe_small_folder(resolve(values[name]))
-    # the notebook that reads the archive writes the cube, the others read it
-    if values.get("cube") and "archive" not in values:
+    # the notebook that chooses the splits writes the cube, the others read it
+    if values.get("cube") and "splits" not in values:
         found["cube"] = describe_file(resolve(values["cube"]))
     for name in values.get("runs") or ():
         found[f"run {name}"] = describe_file(workdir / "runs" / name / "predictions.h5")

@@ -71,3 +71,11 @@ def test_metadata_of_products_counts(tmp_path):
     before = read_inputs(values, tmp_path)
     (product / "MTD_MSIL2A.xml").write_text("2")
     assert read_inputs(values, tmp_path) != before
+
+
+def test_a_cube_is_an_input_of_those_that_read_it(tmp_path):
+    (tmp_path / "cube.h5").write_text("1")
+    cube = str(tmp_path / "cube.h5")
+    assert "cube" not in read_inputs({"archive": "", "splits": "", "cube": cube}, tmp_path)  # notebook 02 writes it
+    assert read_inputs({"cube": cube}, tmp_path)["cube"]
+    assert read_inputs({"archive": "", "cube": cube}, tmp_path)["cube"]  # notebook 07 reads both

@@ -12,7 +12,9 @@ from tests.study.conftest import write_notebook
 def test_what_a_run_depends_on(write, tmp_path):
     """The cube and the predictions it reads, the parameters of what came before; not the code that drew figures."""
     parent = write_notebook(
-        tmp_path / "parent.ipynb", "'draws'", parameters="archive = ''  # folder\ncube = ''  # file"
+        tmp_path / "parent.ipynb",
+        "'draws'",
+        parameters="archive = ''  # folder\nsplits = ''  # folder\ncube = ''  # file",
     )
     child = write_notebook(tmp_path / "child.ipynb", parameters="cube = ''  # file\nruns = []  # names")
     cube, predictions = tmp_path / "cube.h5", tmp_path / "work" / "runs" / "rgb" / "predictions.h5"
@@ -34,7 +36,9 @@ def test_what_a_run_depends_on(write, tmp_path):
     predictions.touch()
     assert is_new() == [False, True]
     assert is_new(archive="other") == [True, True]
-    write_notebook(parent, "'draws better'", parameters="archive = ''  # folder\ncube = ''  # file")
+    write_notebook(
+        parent, "'draws better'", parameters="archive = ''  # folder\nsplits = ''  # folder\ncube = ''  # file"
+    )
     assert is_new(archive="other") == [True, False]
 
 
