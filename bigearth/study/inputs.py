@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bigearth.archive.lists import find_list
+from bigearth.archive.lists import find_packed
 from bigearth.files import resolve
 
 HASHED_BYTES = 64 << 20  # of a larger file (an archive, a cube) size and time must do
@@ -34,7 +34,7 @@ def read_inputs(values: dict[str, Any], workdir: Path) -> dict[str, Any]:
     if values.get("tiles"):
         found["tiles"] = describe_folder(resolve(values["tiles"]), PRODUCT_METADATA)
     for name in values.get("exclude") or ():
-        found[f"exclude {name}"] = describe_file(find_list(name, archive or workdir))
+        found[f"exclude {name}"] = describe_file(locate_list(name, archive))
     for name in ("splits", "weights"):
         if values.get(name):
             found[name] = describe_small_folder(resolve(values[name]))
@@ -53,6 +53,15 @@ def find_archive(archive: str | None, workdir: Path) -> Path | None:
     if archive == "miniature":
         return workdir / "archive"
     return resolve(archive)
+
+
+def locate_list(name: str, archive: Path | None) -> Path:
+    """Where a list is, or will be once the archive is there: a bare file name is one of the archive's ``lists/``."""
+    own = find_packed(resolve(name))
+    if archive is None or Path(name).name != name:
+        return own
+    beside = find_packed(archive / "lists" / name)
+    return beside if beside.exists() or not own.exists() else own
 
 
 def describe_file(path: Path) -> Any:

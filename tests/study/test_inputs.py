@@ -79,3 +79,12 @@ def test_a_cube_is_an_input_of_those_that_read_it(tmp_path):
     assert "cube" not in read_inputs({"archive": "", "splits": "", "cube": cube}, tmp_path)  # notebook 02 writes it
     assert read_inputs({"cube": cube}, tmp_path)["cube"]
     assert read_inputs({"archive": "", "cube": cube}, tmp_path)["cube"]  # notebook 07 reads both
+
+
+def test_a_list_of_an_archive_that_is_not_there_yet(tmp_path):
+    """The first run of a fresh checkout generates the archive, with its lists."""
+    values = {"archive": "miniature", "exclude": ["snow.csv"]}
+    assert read_inputs(values, tmp_path) == {"archive": None, "exclude snow.csv": None}
+    (tmp_path / "archive/lists").mkdir(parents=True)
+    (tmp_path / "archive/lists/snow.csv.gz").write_bytes(b"packed")
+    assert read_inputs(values, tmp_path)["exclude snow.csv"]
