@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from bigearth.errors import InputError
+
 OWNER = "owner.json"  # names the process that the folder belongs to
 WRITTEN = ("security", "log", "pid", "startup", "static", "db", "tasks")  # by ipyparallel
 LOGS = "log-*.txt"
@@ -27,15 +29,26 @@ def make_folder(parent: Path | None = None) -> Path:
     ----------
     parent : Path or None
         A folder that all nodes see; None: this machine's own temporary folder.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
     """
     if parent is None:
         parent = Path(tempfile.gettempdir())
-    parent.mkdir(exist_ok=True)
-    for folder in parent.glob(f"{PREFIX}*"):
-        if _is_stale(folder):
-            remove_folder(folder)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    (folder / OWNER).write_text(json.dumps(_describe_process()))
+    try:
+        parent.mkdir(exist_ok=True)
+        for folder in parent.glob(f"{PREFIX}*"):
+            if _is_stale(folder):
+                remove_folder(folder)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        (folder / OWNER).write_text(json.dumps(_describe_process()))
+    except OSError as error:
+        raise InputError(
+            f"{parent}, the folder of the workers' keys and logs, cannot be written ({error.strerror}): make room or "
+            "change its permissions; the folder of one machine is chosen by TMPDIR"
+        ) from None
     return folder
 
 

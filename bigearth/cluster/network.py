@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 
@@ -9,6 +10,7 @@ import psutil
 
 from bigearth.errors import InputError
 
+ASK_SECONDS = 60  # that scontrol may take to answer
 UNUSED_ADDRESS = ("192.0.2.1", 9)  # reserved for documentation (RFC 5737): nobody is asked
 
 
@@ -25,18 +27,39 @@ def find_address(interface: str | None) -> str:
     Raises
     ------
     InputError
-        The interface has no IPv4 address here.
+        The interface has no IPv4 address here, or no address can be found without one.
     """
     if interface and not interface.startswith("^"):
         return _find_address_of(interface)
     node = os.environ.get("SLURMD_NODENAME")
     if node:
-        shown = subprocess.run(["scontrol", "show", "node", "-o", node], capture_output=True, text=True).stdout
-        known = re.search(r"NodeAddr=(\S+)", shown)
-        return socket.gethostbyname(known[1] if known else node)
+        return _find_address_of_node(node)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(UNUSED_ADDRESS)  # sends nothing: asks which address packets would leave from
+        try:
+            probe.connect(UNUSED_ADDRESS)  # sends nothing: asks which address packets would leave from
+        except OSError as error:
+            raise InputError(
+                f"no network leads from this machine ({error.strerror}): name one, interface in the site's profile"
+            ) from None
         return probe.getsockname()[0]
+
+
+def _find_address_of_node(node: str) -> str:
+    """Return the address that Slurm knows of a node, or that its name resolves to."""
+    name = node
+    if shutil.which("scontrol"):
+        command = ["scontrol", "show", "node", "-o", node]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS).stdout
+        known = re.search(r"NodeAddr=(\S+)", shown)
+        if known:
+            name = known[1]
+    try:
+        return socket.gethostbyname(name)
+    except OSError:
+        raise InputError(
+            f"the name of this node, {name} (SLURMD_NODENAME is {node}), does not resolve: name the network that all "
+            "nodes share, interface in the site's profile"
+        ) from None
 
 
 def _find_address_of(interface: str) -> str:

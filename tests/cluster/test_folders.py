@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from bigearth.cluster import folders
+from bigearth.errors import InputError
 
 
 @pytest.fixture
@@ -69,3 +70,9 @@ def test_what_no_group_made_stays(tmp_path, dead):
     assert (theirs / "notes.txt").exists() and (tmp_path / "engines-file").exists()
     assert (tmp_path / "engines-link").is_symlink()
     assert [path.name for path in other.iterdir()] == ["notes.txt"]  # without the key
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "scratch").write_text("not a folder")
+    with pytest.raises(InputError, match=f"^{tmp_path}/scratch, .*cannot be written"):
+        folders.make_folder(tmp_path / "scratch")

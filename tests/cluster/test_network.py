@@ -1,7 +1,5 @@
 """The address of this process: a site's interface, NCCL's, or the one that Slurm knows."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from bigearth.cluster import network
@@ -13,11 +11,31 @@ def test_nccls_interfaces_are_understood(names):
     assert network.find_address(names) == "127.0.0.1"
 
 
-def test_interfaces_that_are_not_here(monkeypatch):
-    monkeypatch.delenv("SLURMD_NODENAME", raising=False)
+def test_an_interface_that_is_not_here():
     with pytest.raises(InputError, match="nothing0 has no IPv4 address"):
         network.find_address("nothing0")
+
+
+@pytest.mark.parametrize("interface", [None, "^nothing0"])  # NCCL: all but this one
+def test_the_address_that_slurm_knows(no_slurm, stand_in, monkeypatch, interface):
+    stand_in("scontrol", "echo NodeName=n1 NodeAddr=127.0.0.9 Port=1")
+    monkeypatch.setenv("SLURMD_NODENAME", "n1")
+    assert network.find_address(interface) == "127.0.0.9"
+
+
+def test_a_node_whose_name_does_not_resolve(no_slurm, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")  # no scontrol
     monkeypatch.setenv("SLURMD_NODENAME", "localhost")
-    monkeypatch.setattr(network.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="NodeAddr=127.0.0.9"))
-    # all but this one: the address that Slurm knows
-    assert network.find_address("^nothing0") == "127.0.0.9"
+    assert network.find_address(None) == "127.0.0.1"
+    monkeypatch.setenv("SLURMD_NODENAME", "n1.invalid")
+    with pytest.raises(InputError, match="SLURMD_NODENAME is n1.invalid.*does not resolve: .*interface"):
+        network.find_address(None)
+
+
+def test_a_machine_without_network(no_slurm, monkeypatch):
+    def unreachable(*_):
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(network.socket.socket, "connect", unreachable)
+    with pytest.raises(InputError, match="no network leads from this machine .Network is unreachable.: .*interface"):
+        network.find_address(None)

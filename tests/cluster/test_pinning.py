@@ -48,10 +48,29 @@ def test_workers_within_a_quota_are_bound_to_no_more_cores():
     assert len(alone[0]["cores"]) == 3
 
 
-def test_a_job_without_gpus_has_none(monkeypatch):
-    """Slurm's word for it is no GPU's name: the workers keep to their cores."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
+@pytest.fixture
+def describe(monkeypatch):
+    """`describe_worker` for a single worker, without its signals."""
     monkeypatch.setattr(pinning, "die_with_parent", lambda sign: None)
     monkeypatch.setattr(pinning.signal, "signal", lambda *_: None)
-    found = pinning.describe_worker(None)
+    return lambda: pinning.describe_worker(None)
+
+
+def test_gpus_are_told_apart_by_their_hardware(describe, stand_in, monkeypatch):
+    stand_in("nvidia-smi", "echo GPU-a, H100; echo GPU-b, H100")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-a")
+    found = describe()
+    assert found["visible"] == ["1", "GPU-a"] and found["gpus"] == ["GPU-b", "GPU-a"]
+
+
+def test_the_apology_of_a_missing_driver_is_no_gpu(describe, stand_in, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    stand_in("nvidia-smi", "echo NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver; exit 9")
+    assert describe()["gpus"] == []
+
+
+def test_a_job_without_gpus_has_none(describe, monkeypatch):
+    """Slurm's word for it is no GPU's name: the workers keep to their cores."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
+    found = describe()
     assert found["visible"] == found["gpus"] == [] and (found["rank"], found["size"]) == (0, 1)
