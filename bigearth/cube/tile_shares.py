@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 
 
 def deal_as_in_paper(counts: Sequence[int], ranks: int) -> list[list[int]]:
@@ -60,6 +61,29 @@ DISTRIBUTIONS: dict[str, Callable[[Sequence[int], int], list[list[int]]]] = {
     "longest_first": deal_longest_first,
     "paper": deal_as_in_paper,
 }
+
+
+def compare_algorithms(counts: np.ndarray) -> pd.DataFrame:
+    """Compare the largest load of a rank by both algorithms, for every number of ranks up to that of the tiles.
+
+    Parameters
+    ----------
+    counts : (n,) int array
+        Patches of each tile.
+
+    Returns
+    -------
+    DataFrame [ranks, algorithm, largest, ideal, times ideal]
+        The ideal is an equal share, but never less than the largest tile.
+    """
+    rows = []
+    patches = counts.tolist()
+    for ranks in range(1, len(patches) + 1):
+        ideal = max(sum(patches) / ranks, max(patches))
+        for name, deal in DISTRIBUTIONS.items():
+            largest = sum_loads(patches, deal(patches, ranks)).max()
+            rows.append((ranks, name.replace("_", " "), largest, ideal, largest / ideal))
+    return pd.DataFrame(rows, columns=["ranks", "algorithm", "largest", "ideal", "times ideal"])
 
 
 def _sort_most_first(counts: Sequence[int]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Units of work: rows of the cube that are read, written and journaled at once, and their sharing over ranks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -80,7 +80,7 @@ def read_units(units: list[Unit]) -> Iterator[tuple[Unit, Native]]:
             yield from _read_tile(list(of_tile))
 
 
-def read_slab(folders: list[str] | list[Path]) -> Native:
+def read_slab(folders: Sequence[str | Path]) -> Native:
     """Read the native bands of patches of an archive: resolution in m to (n, size, size, bands) uint16."""
     slab = {}
     for metres, bands in BANDS_AT.items():

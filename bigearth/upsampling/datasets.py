@@ -1,5 +1,6 @@
 """The datasets of the cube from native bands: as they are, upsampled bilinearly, or super-resolved by DSen2."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ def load_networks(upsampling: str, weights: str | Path) -> dict | None:
         return None
     if not weights:
         raise InputError("upsampling 'dsen2' needs weights: give the folder of its networks, or another upsampling")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded: else it prints its build
     from bigearth.upsampling.weights import load  # TensorFlow takes seconds to load, and the other ways do without it
 
     return load(resolve(weights))

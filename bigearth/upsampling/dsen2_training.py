@@ -14,6 +14,7 @@ import numpy as np
 from bigearth.files import resolve, write_whole
 from bigearth.mpi import Communicator, communicator, on_first_rank, rank_and_size
 from bigearth.outside import read_json
+from bigearth.patch import MINIATURE_MARKER
 from bigearth.upsampling.dsen2 import WINDOW, Bands, build
 from bigearth.upsampling.samples import draw_crops, make_pairs, sample_patches, sample_tiles
 from bigearth.upsampling.weights import TRAINED
@@ -75,6 +76,7 @@ def train_networks(
     archive: str | Path = "",
     tiles: str | Path = "",
     workdir: str | Path = "",
+    seed: int = 1,
     settings: Settings | None = None,
 ) -> dict[int, list[float]]:
     """Train both networks on this and all other MPI ranks and save them; call it on every rank.
@@ -90,15 +92,18 @@ def train_networks(
         Where the samples come from: windows of 5.76 km from tiles if given, else patches of the archive.
     workdir : Path or str
         Holds the archive's cached index.
+    seed : int
     settings : Settings, optional
-        Default: those of the publication.
+        Default: by what the networks learn from, see `choose_settings`.
 
     Returns
     -------
     dict
         {20: loss per epoch, 60: loss per epoch}
     """
-    settings = settings or Settings()
+    if settings is None:
+        miniature = bool(archive) and (resolve(archive) / MINIATURE_MARKER).exists()
+        settings = choose_settings(miniature, bool(tiles), seed)
     comm = communicator()
     rank, _ = rank_and_size(comm)
     folder = resolve(weights)

@@ -73,7 +73,7 @@ def estimate_bands(truth: Bands, networks: "dict[int, keras.Model] | None" = Non
     Parameters
     ----------
     truth : dict
-        Resolution in m to (n, size, size, bands): patches, cut to `COMPARED_METRES` where they are larger.
+        Resolution in m to (n, size, size, bands), cut by `cut_patches`.
     networks : dict, optional
         {20: keras.Model, 60: keras.Model} of DSen2.
 
@@ -82,7 +82,6 @@ def estimate_bands(truth: Bands, networks: "dict[int, keras.Model] | None" = Non
     dict
         (resolution, method) to an array like the truth's: "bilinear", "bicubic" and, with networks, "DSen2".
     """
-    truth = cut_patches(truth)
     estimates = {}
     for metres in (20, 60):
         factor = metres // 10
@@ -98,18 +97,24 @@ def estimate_bands(truth: Bands, networks: "dict[int, keras.Model] | None" = Non
     return estimates
 
 
-def compare_methods(truth: Bands, networks: "dict[int, keras.Model] | None" = None) -> pd.DataFrame:
-    """Compare the methods of `estimate_bands`; parameters as there.
+def compare_estimates(truth: Bands, estimates: dict[tuple[int, str], np.ndarray]) -> pd.DataFrame:
+    """Compare what the methods made with the truth; all patches at once, one below the other.
+
+    Parameters
+    ----------
+    truth : dict
+        Resolution in m to (n, size, size, bands), cut by `cut_patches`.
+    estimates : dict
+        As `estimate_bands` returns them.
 
     Returns
     -------
     DataFrame [metres, method, band, RMSE, SRE, SSIM]
-        See `compare_bands`; all patches are compared at once, one below the other.
+        See `compare_bands`.
     """
     parts = []
-    cut = cut_patches(truth)
-    for (metres, method), estimate in estimate_bands(truth, networks).items():
-        part = compare_bands(_stack(cut[metres]), _stack(estimate), BANDS_AT[metres])
+    for (metres, method), estimate in estimates.items():
+        part = compare_bands(_stack(truth[metres]), _stack(estimate), BANDS_AT[metres])
         part.insert(0, "metres", metres)
         part.insert(1, "method", method)
         parts.append(part)

@@ -1,7 +1,5 @@
 """Places in the cube: stored, read back, shown by xarray by name; old cubes open without them."""
 
-import shutil
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -13,11 +11,6 @@ from bigearth.cube.layout import AXES, PLACE
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.patch import BANDS, BANDS_20M, SPLITS
-
-
-@pytest.fixture
-def copied(tiny_cube, tmp_path):
-    return shutil.copy(tiny_cube, tmp_path / "cube.h5")
 
 
 def test_places_are_those_of_the_index(tiny_cube, tiny_archive, tmp_path):

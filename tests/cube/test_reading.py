@@ -1,5 +1,3 @@
-import shutil
-
 import h5py
 import numpy as np
 import pytest
@@ -11,23 +9,6 @@ from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.labels import LABELS_43
 from bigearth.patch import BANDS, DATASET_OF
-
-
-@pytest.fixture
-def copied(tiny_cube, tmp_path):
-    """A copy of the tiny cube, to be damaged."""
-    return shutil.copy(tiny_cube, tmp_path / "cube.h5")
-
-
-@pytest.fixture
-def published(tiny_cube, tmp_path):
-    """A file as the paper's authors published it: the same keys, no patch, no split, no attributes; chunked."""
-    path = tmp_path / "published.h5"
-    with h5py.File(tiny_cube) as ours, h5py.File(path, "w") as theirs:
-        for key in (*DATASET_OF.values(), "data_super", "classes"):
-            chunks = (1, *ours[key].shape[1:])
-            theirs.create_dataset(key, data=ours[key][:], chunks=chunks)
-    return path
 
 
 def test_open(tiny_cube):

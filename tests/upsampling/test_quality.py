@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from bigearth.upsampling import dsen2
-from bigearth.upsampling.quality import compare_bands, compare_methods, cut_patches, estimate_bands, reduce_resolution
+from bigearth.upsampling.quality import compare_bands, compare_estimates, cut_patches, estimate_bands, reduce_resolution
 from tests.upsampling.small_networks import patches, small
 
 
@@ -24,15 +23,15 @@ def test_measures_of_agreement():
 
 
 def test_every_method_is_compared_per_band():
-    table = compare_methods(patches(2), small())
-    assert set(table.method) == {"bilinear", "bicubic", "DSen2"}
+    bands = cut_patches(patches(2))
+    assert bands[10].shape[1] == 108
+    estimates = estimate_bands(bands, small())
+    assert set(estimates) == {(m, method) for m in (20, 60) for method in ("bilinear", "bicubic", "DSen2")}
+    for (metres, _), estimate in estimates.items():
+        assert estimate.shape == bands[metres].shape
+    table = compare_estimates(bands, estimates)
     assert len(table) == 3 * (6 + 2) and table.notna().all(axis=None)
-    assert set(compare_methods(patches(2)).method) == {"bilinear", "bicubic"}
 
 
-def test_estimates_have_the_size_of_what_they_are_compared_with():
-    bands = patches(2)
-    cut = cut_patches(bands)
-    for (metres, _), estimate in estimate_bands(bands, small()).items():
-        assert estimate.shape == cut[metres].shape
-    assert cut[10].shape[1] == 108 and set(dsen2.WINDOW) == {20, 60}
+def test_without_networks_only_interpolation_is_compared():
+    assert {method for _, method in estimate_bands(cut_patches(patches(1)))} == {"bilinear", "bicubic"}
