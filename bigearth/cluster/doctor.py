@@ -54,6 +54,9 @@ class Finding:
     remedy: str
 
 
+# ---- each finds one part and says its version ----
+
+
 def find_tensorflow() -> str:
     return _find_version("tensorflow-cpu", "tensorflow")
 

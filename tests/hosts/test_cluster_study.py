@@ -130,5 +130,5 @@ def test_paths_are_no_commands(study, slurm, tmp_path):
     """A folder with blanks, quotes and a dollar sign is a folder, in the script and in the job."""
     tried = study(training(bands="ultraviolet"), name="it's $HOME; touch owned")
     code, printed = tried.run("--slurm", "mini", "--watch")
-    assert code == 1 and "InputError: bands = 'ultraviolet'" in tried.log("03_training-slow"), printed
+    assert code == 1 and "InputError: bands is 'ultraviolet'" in tried.log("03_training-slow"), printed
     assert not list(tmp_path.rglob("owned")) and not (ROOT / "owned").exists()

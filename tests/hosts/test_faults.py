@@ -82,7 +82,7 @@ def test_what_needs_a_failed_run_is_not_left_waiting(study, slurm):
     code, printed = tried.run("--slurm", "mini", "--watch")
     assert code == 1
     assert "not finished: slow, 04_classification" in printed
-    assert "InputError: bands = 'ultraviolet'" in tried.log("03_training-slow")
+    assert "InputError: bands is 'ultraviolet'" in tried.log("03_training-slow")
     assert not slurm.run("squeue", "-h", "-t", "PENDING,RUNNING")
 
 
