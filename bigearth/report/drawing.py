@@ -1,14 +1,12 @@
 """How figures look: colours, the style of a page, and drawings that several notebooks share."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bigearth.patch import BANDS_10M, RGB
@@ -20,11 +18,8 @@ MODEL_COLOURS = {
     "multiresolution": "#009e73",
     "paper": "#555555",
 }
-SPLIT_COLOURS = {"train": "#56b4e9", "validation": "#e69f00", "test": "#cc79a7"}
 OTHER_COLOURS = ("#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b3a100")
 
-TRUE_COLOUR = RGB
-FALSE_COLOUR = ("B08", "B04", "B03")
 # Digital numbers that are drawn as full brightness: vegetation reflects near infrared (B08) most.
 BRIGHTEST = {"B02": 3000, "B03": 3000, "B04": 3000, "B08": 5000}
 
@@ -65,7 +60,7 @@ def choose_colour(model: object) -> str:
     return OTHER_COLOURS[sum(name.encode()) % len(OTHER_COLOURS)]
 
 
-def make_composite(tens: np.ndarray, bands: Sequence[str] = TRUE_COLOUR) -> np.ndarray:
+def make_composite(tens: np.ndarray, bands: Sequence[str] = RGB) -> np.ndarray:
     """Make a colour image of three 10 m bands. All patches are stretched alike, so that they can be compared.
 
     Parameters
@@ -132,44 +127,6 @@ def _fit_text(text: str, width: int, lines: int) -> str:
     return "\n".join(wrapped)
 
 
-def draw_matrix(axis: Axes, values: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Draw a square table of shares (0 to 1), and return it without its diagonal."""
-    values = values.mask(np.eye(len(values), dtype=bool))
-    sns.heatmap(
-        values,
-        cmap="cividis",
-        vmin=0,
-        square=True,
-        ax=axis,
-        cbar_kws={"label": label, "shrink": 0.6},
-        xticklabels=shorten(values.columns, 26),
-        yticklabels=shorten(values.index, 36),
-    )
-    axis.set(xlabel="", ylabel="")
-    axis.grid(False)
-    axis.tick_params(labelsize=9.5)
-    return values
-
-
-def draw_intervals(axis: Axes, x: Any, table: pd.DataFrame, **look: Any) -> None:
-    """Draw points with error bars.
-
-    Parameters
-    ----------
-    axis : matplotlib Axes
-    x : array (n,)
-    table : DataFrame
-        n rows; columns ``value``, ``low`` and ``high``, as `scores.global_scores` returns them.
-    look
-        Arguments of `Axes.errorbar`.
-    """
-    # a bootstrap interval may miss the value itself where there are few patches
-    below = (table.value - table.low).clip(lower=0)
-    above = (table.high - table.value).clip(lower=0)
-    defaults: dict[str, Any] = {"fmt": "o", "capsize": 2}
-    axis.errorbar(x, table.value, [below, above], **defaults | look)
-
-
 def draw_spectra(spectra: pd.DataFrame, colours: Mapping[str, str], columns: int = 4) -> Figure:
     """Draw one panel per class: its median spectrum, its quartiles, and the median of all patches as a dashed line.
 
@@ -192,24 +149,9 @@ def draw_spectra(spectra: pd.DataFrame, colours: Mapping[str, str], columns: int
         axis.fill_between(nm, part.q25, part.q75, color=colours[label], edgecolor="#777777", linewidth=0.5)
         axis.plot(nm, part["median"], **line)
         axis.plot(nm, part.all_patches, color="#888888", linestyle="--", linewidth=1)
-        axis.set_title(wrap_name(label, 26), fontsize=10, fontweight="normal")
+        axis.set_title(textwrap.fill(label, 26), fontsize=10, fontweight="normal")
     for axis in axes.flat[len(groups) :]:
         axis.axis("off")
     fig.supxlabel("wavelength (nm)", fontsize=12)
     fig.supylabel("reflectance", fontsize=12)
     return fig
-
-
-def shorten(names: Iterable[str], width: int = 40) -> list[str]:
-    """Cut names to ``width`` characters, for the ticks of an axis."""
-    short = []
-    for name in names:
-        if len(name) > width:
-            name = name[: width - 1].rstrip(" ,") + "…"
-        short.append(name)
-    return short
-
-
-def wrap_name(name: str, width: int) -> str:
-    """Break a long name into lines of at most ``width`` characters, for a title."""
-    return textwrap.fill(name, width)

@@ -94,12 +94,14 @@ class Page:
 
     def say(self, *sentences: str) -> None:
         """Show sentences as one paragraph of Markdown; empty ones are skipped."""
-        show_text(*sentences)
+        display(Markdown(" ".join(sentence for sentence in sentences if sentence)))
 
     def table(self, data: pd.DataFrame, name: str, digits: int = 3) -> None:
         """Save a table as ``<name>.csv``, and show it rounded to ``digits`` decimals, without its index."""
-        show_table(data, self.folder, name, digits)
-        self.tables.append(name)
+        self._write_csv(data, name)
+        about = {"csv": f"{self.name}/{name}.csv"}
+        shown = {"text/html": render_table(data, digits), "text/plain": data.to_string()}
+        display(shown, raw=True, metadata={"text/html": about})
 
     def figure(self, fig: Figure, name: str, data: pd.DataFrame | None = None, *, alt: str) -> None:
         """Save a figure as ``<name>.png``, show it with alternative text, and close it.
@@ -116,10 +118,19 @@ class Page:
         """
         if not alt.strip():
             raise ValueError(f"figure {name} has no alternative text: say in one sentence what it shows")
-        show_figure(fig, self.folder, name, data, alt)
+        image = _draw_png(fig)
+        plt.close(fig)
+        png = _encode_png(image)
+        about: dict[str, Any] = {"alt": alt, "png": f"{self.name}/{name}.png"}
+        with _replace_own_file(self.folder / f"{name}.png") as partial:
+            partial.write_bytes(png)
         self.figures.append(name)
         if data is not None:
-            self.tables.append(name)
+            self._write_csv(data, name)
+            about["csv"] = f"{self.name}/{name}.csv"
+        # a browser keeps the place before the image is there, so that a link to a figure below it hits
+        about["width"], about["height"] = (round(side * SCREEN_DPI / DPI) for side in image.size)
+        display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": about})
 
     def read_paper(self, table: str) -> pd.DataFrame:
         """Read a table of published figures, such as "table1_datasets", from ``results/paper/``."""
@@ -143,33 +154,17 @@ class Page:
         figures = dict(key_figures)
         if self.is_miniature:
             figures = {"data": "miniature"} | figures
-        write_summary(self.folder, figures)
+        self._write_csv(_tabulate_key_figures(figures), "summary")
         tables, images = len(set(self.tables)), len(set(self.figures))
         self.say(f"Written to `{_shorten_path(self.folder)}`: tables: {tables}, figures: {images}.")
         failed = [name for name, passed in checks.items() if not passed]
         if failed:
             raise CheckFailed(f"{self.name}: {len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
 
-
-def show_text(*sentences: str) -> None:
-    """Show sentences as one paragraph of Markdown; empty ones are skipped."""
-    display(Markdown(" ".join(sentence for sentence in sentences if sentence)))
-
-
-def show_figure(fig: Figure, folder: Path, name: str, data: pd.DataFrame | None = None, alt: str = "") -> None:
-    """Save a figure as PNG and its data as CSV, show it with alternative text, and close it."""
-    image = _draw_png(fig)
-    plt.close(fig)
-    png = _encode_png(image)
-    about: dict[str, Any] = {"alt": alt, "png": f"{folder.name}/{name}.png"}
-    with _replace_own_file(folder / f"{name}.png") as partial:
-        partial.write_bytes(png)
-    if data is not None:
-        _write_csv(data, folder, name)
-        about["csv"] = f"{folder.name}/{name}.csv"
-    # a browser keeps the place before the image is there, so that a link to a figure below it hits
-    about["width"], about["height"] = (round(side * SCREEN_DPI / DPI) for side in image.size)
-    display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": about})
+    def _write_csv(self, data: pd.DataFrame, name: str) -> None:
+        with _replace_own_file(self.folder / f"{name}.csv") as partial:
+            data.to_csv(partial, index=False)
+        self.tables.append(name)
 
 
 def _draw_png(fig: Figure) -> Image.Image:
@@ -185,17 +180,14 @@ def _encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def show_table(data: pd.DataFrame, folder: Path, name: str, digits: int = 3) -> None:
-    """Save a DataFrame as CSV and show it rounded, without its index; text to the left, numbers to the right."""
-    _write_csv(data, folder, name)
+def render_table(data: pd.DataFrame, digits: int) -> str:
+    """HTML of a table without its index: numbers rounded and to the right, text to the left, a dash for no value."""
     head = "".join(f"<th>{escape(str(column))}</th>" for column in data.columns)
     body = ""
     for row in data.itertuples(index=False):
         cells = "".join(_format_cell(value, digits) for value in row)
         body += f"<tr>{cells}</tr>"
-    html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    about = {"csv": f"{folder.name}/{name}.csv"}
-    display({"text/html": html, "text/plain": data.to_string()}, raw=True, metadata={"text/html": about})
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _format_cell(value: Any, digits: int) -> str:
@@ -213,18 +205,13 @@ def _format_cell(value: Any, digits: int) -> str:
     return f"<td>{value}</td>"
 
 
-def write_summary(folder: Path, figures: Mapping[str, Any]) -> None:
-    """Save the key figures of a page as ``summary.csv``: columns ``what`` and ``value``."""
+def _tabulate_key_figures(figures: Mapping[str, Any]) -> pd.DataFrame:
+    """Names and values, with three digits for a float: columns ``what`` and ``value``."""
     rows = []
     for what, value in figures.items():
         shown = f"{value:.3g}" if isinstance(value, float) else value
         rows.append((what, shown))
-    _write_csv(pd.DataFrame(rows, columns=["what", "value"]), folder, "summary")
-
-
-def _write_csv(data: pd.DataFrame, folder: Path, name: str) -> None:
-    with _replace_own_file(folder / f"{name}.csv") as partial:
-        data.to_csv(partial, index=False)
+    return pd.DataFrame(rows, columns=["what", "value"])
 
 
 @contextmanager

@@ -5,16 +5,17 @@ import numpy as np
 import pandas as pd
 
 from bigearth import report
+from bigearth.report.drawing import MODEL_COLOURS, OTHER_COLOURS
 
 
 def test_one_colour_per_model():
-    assert report.choose_colour("rgb") == report.choose_colour("rgb-s2") == report.MODEL_COLOURS["rgb"]
+    assert report.choose_colour("rgb") == report.choose_colour("rgb-s2") == MODEL_COLOURS["rgb"]
     assert report.choose_colour("multispectral, dsen2") != report.choose_colour("multispectral")
     assert (
         report.choose_colour("B02 B03") == report.choose_colour("B02 B03")
-        and report.choose_colour("B02 B03") in report.OTHER_COLOURS
+        and report.choose_colour("B02 B03") in OTHER_COLOURS
     )
-    everyone = [*report.MODEL_COLOURS.values(), *report.OTHER_COLOURS]
+    everyone = [*MODEL_COLOURS.values(), *OTHER_COLOURS]
     assert len(set(everyone)) == len(everyone)
 
 
@@ -28,7 +29,7 @@ def test_colours_differ_for_colour_blind_readers():
             [-0.003882, -0.048116, 1.051998],
         ],
     }
-    models = [report.MODEL_COLOURS[name] for name in ("rgb", "multispectral", "multiresolution")]
+    models = [MODEL_COLOURS[name] for name in ("rgb", "multispectral", "multiresolution")]
     rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in models])
     for matrix in seen_by.values():
         seen = np.clip((rgb**2.2) @ np.array(matrix).T, 0, 1) ** (1 / 2.2)
@@ -41,16 +42,9 @@ def test_composite_picks_its_bands_and_stretches_all_alike():
     tens = np.zeros((120, 120, 4), np.uint16)
     tens[..., 2] = 3000  # B04, red
     tens[:60, :, 3] = 10_000  # B08
-    true, false = report.make_composite(tens), report.make_composite(tens, report.FALSE_COLOUR)
+    true, false = report.make_composite(tens), report.make_composite(tens, ["B08", "B04", "B03"])
     assert (true == [1, 0, 0]).all()
     assert (false[:60] == [1, 1, 0]).all() and (false[60:] == [0, 1, 0]).all()
-
-
-def test_matrix_hides_its_diagonal():
-    fig, axis = plt.subplots()
-    values = report.draw_matrix(axis, pd.DataFrame(np.eye(3) + 0.25, list("abc"), list("abc")), "share")
-    plt.close(fig)
-    assert np.isnan(np.diag(values)).all() and values.max().max() == 0.25
 
 
 def test_gallery_cuts_long_titles():
@@ -61,16 +55,13 @@ def test_gallery_cuts_long_titles():
     assert texts[0].count("\n") == 1 and texts[0].endswith(" …") and texts[1] == "short"
 
 
-def test_intervals_never_have_negative_length():
-    table = pd.DataFrame({"value": [0.5], "low": [0.6], "high": [0.7]})
-    fig, axis = plt.subplots()
-    report.draw_intervals(axis, [0], table)  # matplotlib refuses negative lengths
+def test_spectra_have_a_panel_per_class():
+    part = {"wavelength_nm": [500, 800], "q25": [0.1, 0.2], "median": [0.2, 0.3], "q75": [0.3, 0.4]}
+    spectra = pd.concat(
+        [pd.DataFrame({"label": label, "all_patches": 0.2, **part}) for label in ("Pastures", "Rice fields")]
+    )
+    fig = report.draw_spectra(spectra, {"Pastures": "#e6e64d", "Rice fields": "#e6e600"})
+    titles = [axis.get_title() for axis in fig.axes]
     plt.close(fig)
-
-
-def test_long_names_are_shortened_and_wrapped():
-    assert report.shorten(["Pastures", "Moors, heathland and sclerophyllous vegetation"], 18) == [
-        "Pastures",
-        "Moors, heathland…",
-    ]
-    assert report.wrap_name("Complex cultivation patterns", 20) == "Complex cultivation\npatterns"
+    assert titles[:2] == ["Pastures", "Rice fields"] and not any(titles[2:])
+    assert fig.axes[0].lines[0].get_ydata().tolist() == [0.2, 0.3]

@@ -107,7 +107,7 @@ def test_finish_writes_key_figures_and_counts_what_was_written(a_page, tmp_path,
     a_page.finish({"data": "archive", "patches": 3, "F1": 0.75349}, {"there are patches": np.bool_(True)})
     summary = (tmp_path / "04_classification/summary.csv").read_text()
     assert summary == "what,value\ndata,archive\npatches,3\nF1,0.753\n"
-    assert shown[-1][0] == f"Written to `{tmp_path}/04_classification`: tables: 1, figures: 1."
+    assert shown[-1][0] == f"Written to `{tmp_path}/04_classification`: tables: 2, figures: 1."
 
 
 def test_finish_names_the_checks_that_failed(a_page, tmp_path):
