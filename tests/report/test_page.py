@@ -1,6 +1,7 @@
 """A notebook's page: what it shows, what it keeps, and how it fails."""
 
 import base64
+import os
 from io import BytesIO
 
 import matplotlib.pyplot as plt
@@ -131,12 +132,23 @@ def test_a_run_stays_in_the_results(tmp_path, run):
 
 def test_results_must_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="is not a folder; choose another folder"):
-        Page("03_training", tmp_path / "file")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="is not a folder"):
-        Page("03_training", tmp_path / "link")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "link", "loop", "pipe", "file/below"):
+        with pytest.raises(InputError, match="is not a folder; choose another folder for results"):
+            Page("03_training", tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "loop", "pipe"]
+
+
+def test_a_page_that_writes_nothing_leaves_nothing(tmp_path):
+    Page("03_training", tmp_path / "results")
+    assert not list(tmp_path.iterdir())
+
+
+def test_published_figures_are_read_by_name(a_page):
+    assert "BigEarthNet" in a_page.read_paper("table1_datasets").dataset.tolist()
 
 
 def test_results_must_be_named(tmp_path):
