@@ -15,7 +15,6 @@ MOST_LINES = 15
 BEGIN_A_FIGURE = {"subplots", "FacetGrid", "relplot", "catplot", "displot", "jointplot", "pairplot"}
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-pending = pytest.mark.xfail(strict=False, reason="the move to Page is under way")
 
 
 def read(path):
@@ -62,7 +61,6 @@ def test_parameters_are_typed_and_described(path):
         assert statement.end_lineno in described, f"parameter without its comment: {ast.unparse(statement)}"
 
 
-@pending
 @each
 def test_cells_are_short(path):
     for cell in code_cells(path):
@@ -70,7 +68,6 @@ def test_cells_are_short(path):
             assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
 
 
-@pending
 @each
 def test_helper_cells_are_folded(path):
     for cell in code_cells(path):
@@ -100,7 +97,6 @@ def leaves_a_figure_open(source):
     return bool(begins) and "figure" not in called
 
 
-@pending
 @each
 def test_each_figure_is_begun_and_shown_in_one_cell(path):
     unfinished = [cell.source for cell in code_cells(path) if leaves_a_figure_open(cell.source)]
