@@ -10,8 +10,8 @@ training    03      one network on many workers: recipe, batches, network, optim
 scaling     05, 08  measured runs, the model of a training step and its checks, forecasts and plans
 mapping     06      a scene classified patch by patch, written as maps
 
-A folder imports from the folders above it and from the ground: patch, labels, files, parameters, outside, errors,
-background, mpi, machine and installation. Beside the data's way:
+A folder imports from the folders above it and from the ground: patch, labels, files, parameters, declarations,
+value_types, outside, errors, background, mpi, machine and installation. Beside the data's way:
 
 report      tables, figures and sentences of a notebook, and the check at its end
 cluster     workers: how they are started, bound to cores and GPUs, and watched

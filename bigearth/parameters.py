@@ -1,11 +1,9 @@
 """The one door for parameters: values from YAML, papermill or an edited cell, converted and checked by declared type.
 
-A notebook's parameters cell declares each parameter with a type: ``epochs: int = 24  # passes``. papermill cannot
-read ``int | None``, so that type is written in words: ``workers: "int or None" = 2``. Text means what a person means by
-it ("no" is false for a bool, "1, 2" is a list for a list[int]); what cannot be meant is an error in one line.
+Text means what a person means by it ("no" is false for a bool, "1, 2" is a list for a list[int]); what cannot be meant
+is an error in one line.
 """
 
-import ast
 import datetime
 import difflib
 import math
@@ -13,52 +11,22 @@ import numbers
 import os
 import re
 import reprlib
-import types
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import yaml
 
 from bigearth.errors import InputError
+from bigearth.value_types import describe_type, is_union, read_type
 
 TRUE_WORDS = {"true", "yes", "on", "y", "1"}
 FALSE_WORDS = {"false", "no", "off", "n", "0"}
 NONE_WORDS = {"", "none", "null", "~"}
-SIMPLE_TYPES = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict, "list": list, "Any": Any}
-DESCRIPTIONS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    dict: "a mapping such as {name: value}",
-    type(None): "none",
-}
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
-INJECTED = "# Parameters"  # first line of the cell that papermill adds
 SHOWN_LENGTH = 60  # characters of a wrong value that a message shows
 TEXT_LENGTH = 10_000  # characters that a parameter may have
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter as a parameters cell declares it: its type (`Any` where it has none) and its default."""
-
-    type: Any
-    default: Any
-
-
-@dataclass(frozen=True)
-class _Assignment:
-    """A line of a parameters cell; ``annotation`` is its text, without quotes."""
-
-    name: str
-    annotation: str | None
-    default: Any
 
 
 class _Mismatch(ValueError):
@@ -143,176 +111,12 @@ def escape(value: Any) -> Any:
     return value
 
 
-def of_notebook() -> dict[str, Any]:
-    """Convert the parameters of the notebook that calls this, in its namespace.
-
-    The declared ones are those of the last parameters cell that was run: a cell of annotated assignments. Names that
-    papermill's own cell adds to them are refused; papermill itself only warns.
-
-    Returns
-    -------
-    dict
-        Name to converted value.
-
-    Raises
-    ------
-    InputError
-        No parameters cell was run, a name is not declared, or a value is not of its type.
-    """
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    if shell is None:
-        raise InputError("parameters are read in a notebook: open one of notebooks/ in Jupyter, or run it by papermill")
-    cells = [str(source) for source in shell.user_ns.get("In", [])[:-1]]  # the last one is the cell that calls
-    declared: dict[str, Any] = {}
-    assigned: list[str] = []
-    for source in cells:
-        assignments = _parse_assignments(source)
-        if any(assignment.annotation for assignment in assignments):
-            declared = {each.name: read_type(each.annotation) for each in assignments if each.annotation}
-            assigned = [assignment.name for assignment in assignments]
-        elif source.startswith(INJECTED):
-            assigned += [assignment.name for assignment in assignments]
-    if not declared:
-        raise InputError("no parameters cell was run in this notebook: choose Run All")
-    for name in assigned:
-        if name not in declared:
-            raise InputError(f"the parameter {name!r} is not declared; {suggest(name, declared)}")
-    values = {name: shell.user_ns[name] for name in declared}
-    converted = convert_all(values, declared, "parameters")
-    shell.user_ns.update(converted)
-    return converted
-
-
-def read_declared(path: str | Path) -> dict[str, Parameter]:
-    """Read the parameters that a notebook file declares, without executing it.
-
-    Parameters
-    ----------
-    path : path
-        A notebook whose parameters cell has papermill's tag ``parameters``.
-
-    Returns
-    -------
-    dict
-        Name to `Parameter`; empty where no cell has the tag.
-
-    Raises
-    ------
-    InputError
-        The file is no notebook, or its parameters cell holds something else than assignments of literals.
-    """
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        tagged = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    except Exception as error:  # nbformat raises whatever a broken file makes of it
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a notebook that can be run: {reason}") from None
-    if not tagged:
-        return {}
-    assignments = _parse_assignments(tagged[0])
-    if tagged[0].strip() and not assignments:
-        raise InputError(f"{path}: the parameters cell must hold lines such as 'epochs: int = 24  # passes'")
-    declared = {}
-    for assignment in assignments:
-        try:
-            annotation = read_type(assignment.annotation) if assignment.annotation else Any
-        except InputError as error:
-            raise InputError(f"{path}: {assignment.name}: {error}") from None
-        declared[assignment.name] = Parameter(annotation, assignment.default)
-    return declared
-
-
-def read_type(text: str) -> Any:
-    """Read a type from its text: "int", "list[str]", "int | None", or in words "int or None".
-
-    Raises
-    ------
-    InputError
-        The text names another type.
-    """
-    try:
-        return _build_type(ast.parse(text, mode="eval").body)
-    except (SyntaxError, KeyError, TypeError):
-        raise InputError(
-            f"the type {text!r} is unknown; known: {', '.join(SIMPLE_TYPES)}, list[...], '... or None'"
-        ) from None
-
-
-def describe_type(annotation: Any) -> str:
-    """Say in words what a type takes: "a whole number or none"."""
-    if _is_union(annotation):
-        return " or ".join(describe_type(option) for option in typing.get_args(annotation))
-    if typing.get_origin(annotation) is list:
-        examples = {int: "[1, 2]", float: "[0.5, 1]", str: "[one, two]"}
-        example = examples.get(typing.get_args(annotation)[0], "[...]")
-        return f"a list such as {example}"
-    return DESCRIPTIONS.get(annotation, "a list such as [1, 2]")
-
-
-def _parse_assignments(source: str) -> list[_Assignment]:
-    """The assignments of a cell that holds nothing but assignments to names; none for any other cell."""
-    try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return []
-    found = []
-    for statement in statements:
-        annotation = None
-        target: ast.expr
-        if isinstance(statement, ast.AnnAssign):
-            target, value = statement.target, statement.value
-            annotation = ast.unparse(statement.annotation)
-            if isinstance(statement.annotation, ast.Constant):  # in quotes
-                annotation = str(statement.annotation.value)
-        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            target, value = statement.targets[0], statement.value
-        else:
-            return []
-        if not isinstance(target, ast.Name) or value is None:
-            return []
-        found.append(_Assignment(target.id, annotation, _read_literal(value)))
-    return found
-
-
-def _read_literal(node: ast.expr) -> Any:
-    """The value of a literal; the source of anything else."""
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
-
-
-def _build_type(node: ast.expr) -> Any:
-    if isinstance(node, ast.Constant) and node.value is None:
-        return None
-    if isinstance(node, ast.Name):
-        return SIMPLE_TYPES[node.id]
-    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
-        options = [_build_type(option) for option in node.values]
-        union = options[0]
-        for option in options[1:]:
-            union = union | option
-        return union
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _build_type(node.left) | _build_type(node.right)
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "list":
-        item: Any = _build_type(node.slice)
-        return list[item]
-    raise TypeError
-
-
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (types.UnionType, typing.Union)
-
-
 def _convert(value: Any, annotation: Any) -> Any:
     if isinstance(value, str):
         _check_text(value)
     if annotation is Any:
         return value
-    if _is_union(annotation):
+    if is_union(annotation):
         return _convert_union(value, typing.get_args(annotation))
     if annotation is list:
         return _convert_list(value, Any)

@@ -10,7 +10,20 @@ import pytest
 
 from bigearth.files import ROOT
 
-GROUND = {"background", "errors", "files", "installation", "labels", "machine", "mpi", "outside", "parameters", "patch"}
+GROUND = {
+    "background",
+    "declarations",
+    "errors",
+    "files",
+    "installation",
+    "labels",
+    "machine",
+    "mpi",
+    "outside",
+    "parameters",
+    "patch",
+    "value_types",
+}
 # A wing imports the ground and the wings to its left. Scores stand before training, whose loop scores each epoch.
 FLOW = ("archive", "upsampling", "cube", "scores", "training", "scaling", "mapping")
 # Who may import what lies beside the flow. Notebooks and tests may import all of it but `study`.

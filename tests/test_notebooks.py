@@ -9,8 +9,8 @@ import papermill
 import pytest
 import yaml
 
+from bigearth.declarations import read_declared
 from bigearth.files import ROOT
-from bigearth.parameters import read_declared
 from bigearth.study.definition import load
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -16,7 +16,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bigearth import parameters
+from bigearth import declarations
 from bigearth.errors import InputError, Readable
 from bigearth.files import ROOT, resolve, write_whole
 from bigearth.report.drawing import DPI, set_style
@@ -65,7 +65,7 @@ class Page:
     def __init__(self, name: str, results: Path | str | None = None, run: str | None = None) -> None:
         given: dict[str, Any] = {}
         if get_ipython() is not None:
-            given = parameters.of_notebook()
+            given = declarations.of_notebook()
         if results is None:
             results = given["results"]
         workdir = given.get("workdir", "scratch")

@@ -1,16 +1,18 @@
 """A study: a YAML that says which notebook runs with which parameters, on which resources, after which run."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from bigearth.declarations import Parameter, read_declared
 from bigearth.errors import InputError
 from bigearth.files import ROOT, resolve
 from bigearth.outside import read_yaml
-from bigearth.parameters import Parameter, convert, read_declared, suggest
+from bigearth.parameters import convert, suggest
+from bigearth.study.keys import check_keys, check_name
+from bigearth.study.resources import check_resources
 from bigearth.study.run import Run, Study
 
 STUDY_KEYS = {"study": "str", "defaults": "dict", "runs": "list"}
@@ -22,17 +24,6 @@ RUN_KEYS = {
     "repeats": "int",
     "after": "list[str]",
 }
-RESOURCES = {
-    "nodes": "list[int]",
-    "tasks_per_node": "int",
-    "gpus_per_task": "int",
-    "cpus_per_task": "int",
-    "memory": "str",
-    "time": "str",
-}
-TIME = re.compile(r"(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d", re.ASCII)
-MEMORY = re.compile(r"[1-9]\d*[KMGTkmgt]", re.ASCII)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it becomes a file name and a job name
 RUNS_LIMIT = 1000  # runs that one entry may become
 
 
@@ -82,8 +73,8 @@ def load(path: str | Path) -> Study:
         Anything that could not run: an unknown name, a value of another type, a missing notebook, a cycle.
     """
     path = Path(path)
-    content = _check_keys(read_yaml(path, "study"), STUDY_KEYS, f"{path}", required=("study", "runs"))
-    name = _check_name(content["study"], f"{path}: study")
+    content = check_keys(read_yaml(path, "study"), STUDY_KEYS, f"{path}", required=("study", "runs"))
+    name = check_name(content["study"], f"{path}: study")
     defaults = {"results": f"scratch/results/{name}", "workdir": f"scratch/{name}"} | content.get("defaults", {})
     for key in ("results", "workdir"):
         if not isinstance(defaults[key], str) or not defaults[key].strip():
@@ -126,9 +117,9 @@ def _read_entries(content: list, path: Path) -> dict[str, Entry]:
 
 def _read_entry(item: Any, where: str, path: Path, notebooks: dict[Path, dict[str, Parameter]]) -> Entry:
     """Check one entry; ``notebooks`` remembers the parameters of those that were read before."""
-    item = _check_keys(item, RUN_KEYS, where, required=("notebook",))
+    item = check_keys(item, RUN_KEYS, where, required=("notebook",))
     notebook = _find_notebook(item["notebook"], path)
-    name = _check_name(item.get("name", notebook.stem), f"{where}: name")
+    name = check_name(item.get("name", notebook.stem), f"{where}: name")
     where = f"{path}: run {name}"
     if notebook not in notebooks:
         notebooks[notebook] = read_declared(notebook)
@@ -143,7 +134,7 @@ def _read_entry(item: Any, where: str, path: Path, notebooks: dict[Path, dict[st
     if "name" in item and "run" in given:
         raise InputError(f"{where}: the parameter run is the run's name; leave it out")
     asked = item.get("resources", {})
-    resources = _check_resources(asked, f"{where}: resources")
+    resources = check_resources(asked, f"{where}: resources")
     entry = Entry(
         where=where,
         name=name,
@@ -166,30 +157,6 @@ def _convert_parameters(given: dict[str, Any], declared: dict[str, Parameter], w
     return {name: convert(f"{where}: {name}", value, declared[name].type) for name, value in given.items()}
 
 
-def _check_keys(content: Any, keys: dict[str, str], where: str, required: Collection[str] = ()) -> dict[str, Any]:
-    """Convert the values of a mapping with known keys; a mapping or list without a value is left out."""
-    if not isinstance(content, dict):
-        raise InputError(f"{where}: must be a mapping with {', '.join(keys)}")
-    checked = {}
-    for key, value in content.items():
-        if key not in keys:
-            raise InputError(f"{where}: unknown key {key!r}; {suggest(key, keys)}")
-        if value is None and keys[key] in ("int", "str"):
-            raise InputError(f"{where}: {key} has no value; give it one or leave the line out")
-        if value is not None:
-            checked[key] = convert(f"{where}: {key}", value, keys[key])
-    for key in required:
-        if not checked.get(key):
-            raise InputError(f"{where}: {key} is missing")
-    return checked
-
-
-def _check_name(text: str, where: str) -> str:
-    if not NAME.fullmatch(text):
-        raise InputError(f"{where}: {text!r} cannot be a name; use letters, digits, '.', '_' and '-'")
-    return text
-
-
 def _find_notebook(text: str, path: Path) -> Path:
     """``03_training`` is a notebook of the project; with a suffix it is a path."""
     if text.endswith(".ipynb"):
@@ -200,32 +167,6 @@ def _find_notebook(text: str, path: Path) -> Path:
     if not file.is_file():
         raise InputError(f"{path}: notebook {text!r} is missing: there is no {file}; {hint}")
     return file
-
-
-def _check_resources(asked: dict[str, Any], where: str) -> dict[str, Any]:
-    nodes = asked.get("nodes")
-    if nodes is not None and not isinstance(nodes, list):
-        asked = asked | {"nodes": [nodes]}
-    for key in ("time", "memory"):  # a bare number could be meant in several units
-        if isinstance(asked.get(key), int | float):
-            raise InputError(f"{where}: {key} is {asked[key]!r}; {_example_of(key)}")
-    resources = _check_keys(asked, RESOURCES, where)
-    for key, value in resources.items():
-        counts = value if isinstance(value, list) else [value]
-        smallest = 0 if key == "gpus_per_task" else 1
-        if isinstance(counts[0] if counts else 0, int) and (not counts or min(counts) < smallest):
-            raise InputError(f"{where}: {key} is {value}; it must be {smallest} or more")
-    if "time" in resources and not TIME.fullmatch(resources["time"]):
-        raise InputError(f"{where}: time is {resources['time']!r}; {_example_of('time')}")
-    if "time" in resources and not re.search(r"[1-9]", resources["time"]):
-        raise InputError(f"{where}: time is {resources['time']!r}; Slurm takes that for no limit: give the run's time")
-    if "memory" in resources and not MEMORY.fullmatch(resources["memory"]):
-        raise InputError(f"{where}: memory is {resources['memory']!r}; {_example_of('memory')}")
-    return resources
-
-
-def _example_of(key: str) -> str:
-    return {"time": "write hours:minutes:seconds, for example 10:00:00", "memory": "write for example 64G"}[key]
 
 
 def _check_repeats(entry: Entry) -> None:

@@ -1,7 +1,6 @@
 """Executing the runs of a study with papermill, each once."""
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -20,7 +19,7 @@ from bigearth import provenance
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.parameters import escape
-from bigearth.study import kernel, pages
+from bigearth.study import earlier, kernel, pages
 from bigearth.study.run import Run, unwritable
 
 TO_BE_CONTINUED = 75  # exit status (EX_TEMPFAIL) of a training that stopped at its checkpoint
@@ -129,13 +128,14 @@ def execute(run: Run, force: bool = False, bar: tqdm | None = None, echo: bool =
         A cell failed.
     """
     with run.lock():
-        _check_own(run)
-        _set_aside_training(run, force)
+        earlier.check_own(run)
+        earlier.set_aside_training(run, force)
         started = time.time()
         try:
-            before = _set_aside_folder(run)
-            earlier = run.read_state().get("outputs")
-            run.write_state(finished=False)
+            before = earlier.set_aside_folder(run)
+            outputs = run.read_state().get("outputs")
+            known = {} if outputs is None else {"outputs": outputs}  # for the next call, if this one fails
+            run.write_state(finished=False, **known)
             log = run.kernel_log.open("w")
         except OSError as error:
             raise unwritable(run.results, error) from None
@@ -148,7 +148,7 @@ def execute(run: Run, force: bool = False, bar: tqdm | None = None, echo: bool =
                 before.rename(run.folder)
             raise
         _finish(run, notebook, started, in_job=echo)
-        _keep_files_of_others(run, before, earlier)
+        earlier.keep_files_of_others(run, before, outputs)
         return time.time() - started
 
 
@@ -187,71 +187,6 @@ def _finish(run: Run, notebook: nbformat.NotebookNode, started: float, in_job: b
     run.partial.replace(run.executed)
     run.accept_created_inputs()
     run.write_state(finished=True, outputs=[str(path) for path in run.outputs()])
-
-
-# ---- what was there before ----
-
-
-def _check_own(run: Run) -> None:
-    """Raise InputError where a notebook that no study executed has the name of the executed one."""
-    if not os.path.lexists(run.executed):
-        return
-    try:
-        is_own = "papermill" in nbformat.read(run.executed, as_version=4).metadata
-    except Exception:  # nbformat raises whatever a broken file makes of it
-        is_own = False
-    if not is_own or run.executed.is_symlink():
-        raise InputError(f"{run.executed}: no study wrote this; move it, or choose another results")
-
-
-def _set_aside_training(run: Run, force: bool) -> None:
-    """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
-    name = run.parameters.get("run")
-    before = run.read_state().get("fingerprint")
-    differs = before is not None and before["input"] != run.fingerprint()["input"]
-    if not name or not (force or differs):
-        return
-    folder = run.workdir / "runs" / name
-    if folder.exists():
-        folder.rename(_free_name(folder, f"{name}.old"))
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    """A name beside a folder that nothing has yet."""
-    path, number = folder.with_name(name), 2
-    while os.path.lexists(path):
-        path, number = folder.with_name(f"{name}-{number}"), number + 1
-    return path
-
-
-def _set_aside_folder(run: Run) -> Path:
-    """Move the tables and figures of the last complete execution aside; the place where they are then."""
-    before = run.results / f".{run.stem}.before"
-    run.results.mkdir(parents=True, exist_ok=True)
-    if before.exists():  # the process was killed the last time
-        shutil.rmtree(run.folder, ignore_errors=True)
-    elif run.folder.exists():
-        run.folder.rename(before)
-    return before
-
-
-def _keep_files_of_others(run: Run, before: Path, earlier: list[str] | None) -> None:
-    """Bring back what the last execution did not write, such as notes; remove the rest of its folder.
-
-    ``earlier`` are the last execution's outputs; where they are not known its tables and figures count as written.
-    """
-    for path in sorted(before.rglob("*")):
-        inside = path.relative_to(before)
-        if earlier is None:
-            is_ours = path.suffix in (".csv", ".png", ".json")
-        else:
-            is_ours = str(run.folder / inside) in earlier
-        place = run.folder / inside
-        if path.is_dir() or is_ours or os.path.lexists(place):
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(place)
-    shutil.rmtree(before, ignore_errors=True)
 
 
 # ---- what is shown ----

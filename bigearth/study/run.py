@@ -10,9 +10,9 @@ from typing import Any
 
 import nbformat
 
+from bigearth.declarations import Parameter
 from bigearth.errors import InputError
 from bigearth.files import locked, resolve, write_whole
-from bigearth.parameters import Parameter
 from bigearth.study.inputs import read_inputs
 
 

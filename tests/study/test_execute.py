@@ -181,48 +181,6 @@ def test_dry_run_says_and_does_nothing(write, table, tmp_path, capsys):
     assert not (tmp_path / "results").exists() and not (tmp_path / "work").exists()
 
 
-def test_a_file_that_the_run_did_not_write_stays(write, table, tmp_path):
-    assert main(["study", str(write({"notebook": table}))]) == 0
-    notes = tmp_path / "results" / "table" / "notes.txt"
-    own = tmp_path / "results" / "table" / "more" / "own.csv"
-    notes.write_text("mine")
-    own.parent.mkdir()
-    own.write_text("mine")
-    for value in (2, 3):  # twice: the first time must not make them the run's own
-        assert main(["study", str(write({"notebook": table, "parameters": {"value": value}}))]) == 0
-        assert notes.read_text() == own.read_text() == "mine"
-        assert (tmp_path / "results" / "table" / "table.csv").read_text() == f"{value}\n"
-
-
-def test_a_notebook_of_somebody_else_is_not_replaced(write, table, tmp_path, capsys):
-    (tmp_path / "results").mkdir()
-    mine = tmp_path / "results" / "table.ipynb"
-    for content in ("mine", (tmp_path / "table.ipynb").read_text()):
-        mine.write_text(content)
-        assert main(["study", str(write({"notebook": table}))]) == 2
-        assert "no study wrote this; move it" in capsys.readouterr().err
-        assert mine.read_text() == content
-    mine.unlink()
-    (tmp_path / "elsewhere.ipynb").write_text("mine")
-    mine.symlink_to(tmp_path / "elsewhere.ipynb")
-    assert main(["study", str(write({"notebook": table}))]) == 2
-    assert (tmp_path / "elsewhere.ipynb").read_text() == "mine"
-
-
-def test_no_earlier_training_is_ever_removed(write, tmp_path):
-    parameters = "run: str = 'x'  # name\nworkdir: str = ''  # folder"
-    code = "from pathlib import Path\n(Path(workdir) / 'runs' / run).mkdir(parents=True, exist_ok=True)"
-    book = write_notebook(tmp_path / "train.ipynb", code, parameters=parameters)
-    runs = tmp_path / "work" / "runs"
-    (runs / "r.old").mkdir(parents=True)
-    (runs / "r.old" / "mine.txt").write_text("mine")
-    path = str(write({"notebook": book, "name": "r"}))
-    for _ in range(3):
-        assert main(["study", path, "--force"]) == 0
-    assert sorted(folder.name for folder in runs.iterdir()) == ["r", "r.old", "r.old-2", "r.old-3"]
-    assert (runs / "r.old" / "mine.txt").read_text() == "mine"
-
-
 def test_a_dollar_in_a_value_arrives_as_it_is(write, tmp_path):
     book = write_notebook(tmp_path / "show.ipynb", "print(value)", parameters="value: str = ''  # any")
     assert main(["study", str(write({"notebook": book, "parameters": {"value": "a$$HOME"}}))]) == 0

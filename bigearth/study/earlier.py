@@ -1,0 +1,72 @@
+"""What was there before a run: earlier trainings, results, and files that no study wrote."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from bigearth.errors import InputError
+from bigearth.study.run import Run
+
+
+def check_own(run: Run) -> None:
+    """Raise InputError where a notebook that no study executed has the name of the executed one."""
+    if not os.path.lexists(run.executed):
+        return
+    try:
+        is_own = "papermill" in nbformat.read(run.executed, as_version=4).metadata
+    except Exception:  # nbformat raises whatever a broken file makes of it
+        is_own = False
+    if not is_own or run.executed.is_symlink():
+        raise InputError(f"{run.executed}: no study wrote this; move it, or choose another results")
+
+
+def set_aside_training(run: Run, force: bool) -> None:
+    """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
+    name = run.parameters.get("run")
+    before = run.read_state().get("fingerprint")
+    differs = before is not None and before["input"] != run.fingerprint()["input"]
+    if not name or not (force or differs):
+        return
+    folder = run.workdir / "runs" / name
+    if folder.exists():
+        folder.rename(_find_free_name(folder, f"{name}.old"))
+
+
+def _find_free_name(folder: Path, name: str) -> Path:
+    """A name beside a folder that nothing has yet."""
+    path, number = folder.with_name(name), 2
+    while os.path.lexists(path):
+        path, number = folder.with_name(f"{name}-{number}"), number + 1
+    return path
+
+
+def set_aside_folder(run: Run) -> Path:
+    """Move the tables and figures of the last complete execution aside; the place where they are then."""
+    before = run.results / f".{run.stem}.before"
+    run.results.mkdir(parents=True, exist_ok=True)
+    if before.exists():  # the process was killed the last time
+        shutil.rmtree(run.folder, ignore_errors=True)
+    elif run.folder.exists():
+        run.folder.rename(before)
+    return before
+
+
+def keep_files_of_others(run: Run, before: Path, earlier: list[str] | None) -> None:
+    """Bring back what the last execution did not write, such as notes; remove the rest of its folder.
+
+    ``earlier`` are the last execution's outputs; where they are not known its tables and figures count as written.
+    """
+    for path in sorted(before.rglob("*")):
+        inside = path.relative_to(before)
+        if earlier is None:
+            is_ours = path.suffix in (".csv", ".png", ".json")
+        else:
+            is_ours = str(run.folder / inside) in earlier
+        place = run.folder / inside
+        if path.is_dir() or is_ours or os.path.lexists(place):
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    shutil.rmtree(before, ignore_errors=True)
