@@ -27,7 +27,7 @@ from bigearth.cube.layout import (
 )
 from bigearth.cube.reading import Cube, open_cube, open_hdf5
 from bigearth.cube.selection import RANDOM_SPLITS, order_salt
-from bigearth.cube.statistics import describe_bands, no_sums, sum_bands
+from bigearth.cube.statistics import count_special, describe_bands, no_special, no_sums, sum_bands
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.labels import label_names
@@ -218,12 +218,14 @@ def _check_pixels(cube: Cube, file: h5py.File) -> list[str]:
         raise KeyError("checksum_rows")
     keys = list(pixel_shapes(0, cube.upsampling))
     checksums: dict[str, list[int]] = {key: [] for key in keys}
-    sums = no_sums()
+    sums, special = no_sums(), no_special()
     for rows, arrays in _read_blocks(file, keys, rows_each * max(1, _ROWS_AT_ONCE // rows_each)):
         for key, array in arrays.items():
             checksums[key] += checksum_rows(array, rows_each).tolist()
         for metres, value in sum_bands(rows, arrays, training).items():
             sums[metres] += value
+        for metres, value in count_special(arrays).items():
+            special[metres] += value
 
     found = {key: combine_checksums(values) for key, values in checksums.items()}
     _require(cube, found, {key: file[key].attrs["checksum"] for key in keys}, "checksums")
@@ -231,6 +233,11 @@ def _check_pixels(cube: Cube, file: h5py.File) -> list[str]:
         for metres, (mean, std) in describe_bands(sums, training).items():
             recorded = [file[DATASET_OF[metres]].attrs[name].tolist() for name in ("mean", "std")]
             _require(cube, [mean, std], recorded, f"statistics of {DATASET_OF[metres]}")
+    for metres, counts in special.items():
+        attributes = file[DATASET_OF[metres]].attrs
+        if "nodata_pixels" in attributes:  # earlier versions did not count
+            recorded = [attributes[name].tolist() for name in ("nodata_pixels", "saturated_pixels")]
+            _require(cube, counts.tolist(), recorded, f"counts of special pixels of {DATASET_OF[metres]}")
     return ["checksums and statistics are as recorded: " + ", ".join(f"{key} {found[key]}" for key in keys)]
 
 

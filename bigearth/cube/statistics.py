@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigearth.cube.layout import checksum_rows
-from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS
+from bigearth.patch import BANDS_AT, DATASET_OF, NODATA, PIXELS, SATURATED
 
 _RESOLUTION_OF = {key: metres for metres, key in DATASET_OF.items()}
 # Sums are taken over lines of this many pixels, since sums of long lines are fast; divides every patch.
@@ -31,11 +31,14 @@ class RowMeasurements:
     sums : dict
         Resolution in m to the sum and the sum of squares per band over the training rows among them: (2, bands) array
         of Python integers.
+    special : dict
+        Resolution in m to the number of pixels without data and of saturated ones, per band: (2, bands) int array.
     """
 
     rows: np.ndarray
     checksums: dict[str, np.ndarray]
     sums: dict[int, np.ndarray]
+    special: dict[int, np.ndarray]
 
     def checksum(self) -> int:
         """Return one CRC-32 over all rows and datasets."""
@@ -60,7 +63,7 @@ def measure_rows(rows: np.ndarray, arrays: dict[str, np.ndarray], training: int)
     checksums = {}
     for key, array in arrays.items():
         checksums[key] = checksum_rows(array)
-    return RowMeasurements(np.asarray(rows), checksums, sum_bands(rows, arrays, training))
+    return RowMeasurements(np.asarray(rows), checksums, sum_bands(rows, arrays, training), count_special(arrays))
 
 
 def sum_bands(rows: np.ndarray, arrays: dict[str, np.ndarray], training: int) -> dict[int, np.ndarray]:
@@ -77,7 +80,7 @@ def combine(parts: Iterable[RowMeasurements]) -> RowMeasurements:
     """Put measurements of different rows together, in the order of the rows."""
     parts = list(parts)
     if not parts:
-        return RowMeasurements(np.empty(0, int), {}, no_sums())
+        return RowMeasurements(np.empty(0, int), {}, no_sums(), no_special())
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows, kind="stable")
     keys = sorted({key for part in parts for key in part.checksums})
@@ -85,11 +88,35 @@ def combine(parts: Iterable[RowMeasurements]) -> RowMeasurements:
     checksums = {}
     for key in keys:
         checksums[key] = np.concatenate([part.checksums[key] for part in parts_with_rows])[order]
-    sums = no_sums()
+    sums, special = no_sums(), no_special()
     for part in parts:
-        for metres, value in part.sums.items():
-            sums[metres] += value
-    return RowMeasurements(rows[order], checksums, sums)
+        for metres in BANDS_AT:
+            sums[metres] += part.sums[metres]
+            special[metres] += part.special[metres]
+    return RowMeasurements(rows[order], checksums, sums, special)
+
+
+def count_special(arrays: dict[str, np.ndarray]) -> dict[int, np.ndarray]:
+    """Count the pixels without data (0, also what a radiometric offset took below 0) and the saturated ones (65535).
+
+    Parameters
+    ----------
+    arrays : dict
+        Dataset name to (n, size, size, bands) uint16.
+
+    Returns
+    -------
+    dict
+        As ``special`` of `RowMeasurements`.
+    """
+    special = no_special()
+    for key, metres in _RESOLUTION_OF.items():
+        for patch in arrays[key]:
+            if patch.min() == NODATA:
+                special[metres][0] += (patch == NODATA).sum((0, 1))
+            if patch.max() == SATURATED:
+                special[metres][1] += (patch == SATURATED).sum((0, 1))
+    return special
 
 
 def describe_bands(sums: dict[int, np.ndarray], training: int) -> dict[int, tuple[list[float], list[float]]]:
@@ -117,6 +144,11 @@ def describe_bands(sums: dict[int, np.ndarray], training: int) -> dict[int, tupl
 def no_sums() -> dict[int, np.ndarray]:
     """Return the sums of no pixels, to be added to."""
     return {metres: np.zeros((2, len(bands)), object) for metres, bands in BANDS_AT.items()}
+
+
+def no_special() -> dict[int, np.ndarray]:
+    """Return the counts of no pixels, to be added to."""
+    return {metres: np.zeros((2, len(bands)), np.int64) for metres, bands in BANDS_AT.items()}
 
 
 def _sum_patch(patch: np.ndarray) -> np.ndarray:

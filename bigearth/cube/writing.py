@@ -99,6 +99,9 @@ def write_attributes(path: Path, measured: RowMeasurements, training: int) -> No
         for metres, (mean, std) in describe_bands(measured.sums, training).items():
             file[DATASET_OF[metres]].attrs["mean"] = mean
             file[DATASET_OF[metres]].attrs["std"] = std
+            nodata, saturated = measured.special[metres]
+            file[DATASET_OF[metres]].attrs["nodata_pixels"] = nodata
+            file[DATASET_OF[metres]].attrs["saturated_pixels"] = saturated
         for key, checksums in measured.checksums.items():
             file[key].attrs["checksum"] = combine_checksums(checksums)
         # a dataset's checksum is taken over those of its rows, one by one

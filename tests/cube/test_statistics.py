@@ -1,11 +1,16 @@
 """Measurements of rows: the same, however the rows were shared out."""
 
+import h5py
 import numpy as np
 import pytest
+from osgeo import gdal
 
+from bigearth.cube.check import check
 from bigearth.cube.layout import checksum_rows
-from bigearth.cube.statistics import combine, describe_bands, measure_rows
-from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS
+from bigearth.cube.preprocessing import write_cube
+from bigearth.cube.statistics import combine, count_special, describe_bands, measure_rows
+from bigearth.miniature.archive import write_archive
+from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS, SATURATED
 
 
 def rows_of(n, high=65536):
@@ -56,3 +61,31 @@ def test_the_checksum_sees_a_bit_and_the_place_of_a_row():
 def test_nothing_measured():
     assert len(combine([]).rows) == 0
     assert all(np.isnan(mean).all() for mean, _ in describe_bands(combine([]).sums, 0).values())
+
+
+def test_special_pixels_are_counted_by_band():
+    arrays = {key: array + np.uint16(1) for key, array in rows_of(4, 9000).items()}
+    arrays["data_10m"][1, :2, 0, 3] = 0
+    arrays["data_20m"][3, 5, :7, 1] = SATURATED
+    counts = count_special(arrays)
+    assert counts[10].tolist() == [[0, 0, 0, 2], [0, 0, 0, 0]]
+    assert counts[20].tolist() == [[0] * 6, [0, 7, 0, 0, 0, 0]]
+    assert not counts[60].any()
+    halves = [measure_rows(np.arange(2), {key: array[:2] for key, array in arrays.items()}, 4),
+              measure_rows(np.arange(2, 4), {key: array[2:] for key, array in arrays.items()}, 4)]  # fmt: skip
+    assert all(np.array_equal(combine(halves).special[metres], counts[metres]) for metres in BANDS_AT)
+
+
+def test_counts_stand_in_the_cube(tmp_path):
+    archive = write_archive(tmp_path / "archive", 12)
+    patch = next(archive.glob("S2*"))
+    dataset = gdal.OpenEx(str(patch / f"{patch.name}_B03.tif"), gdal.GA_Update)
+    array = dataset.ReadAsArray()
+    array[:3], array[3, :5] = 0, SATURATED
+    dataset.GetRasterBand(1).WriteArray(array)
+    dataset = None
+    write_cube(cube=tmp_path / "cube.h5", archive=archive, workdir=tmp_path, splits="random")
+    with h5py.File(tmp_path / "cube.h5") as file:
+        assert file["data_10m"].attrs["nodata_pixels"].tolist() == [0, 360, 0, 0]
+        assert file["data_10m"].attrs["saturated_pixels"].tolist() == [0, 5, 0, 0]
+    check(tmp_path / "cube.h5", archive)
