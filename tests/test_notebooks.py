@@ -59,6 +59,12 @@ def study(tiny_archive, tmp_path_factory):
         "runs": [
             {"notebook": "01_exploration", "parameters": {"archive": str(tiny_archive)}},
             {"notebook": "02_preprocessing", "parameters": {"archive": str(tiny_archive), "upsampling": "bilinear"}},
+            # without DSen2: training it takes minutes
+            {
+                "notebook": "07_superresolution",
+                "parameters": {"archive": str(tiny_archive), "weights": "", "patches": 5},
+                "after": ["02_preprocessing"],
+            },
             *(
                 {
                     "notebook": "03_training",
@@ -95,7 +101,7 @@ def study(tiny_archive, tmp_path_factory):
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("stem", ["01_exploration", "02_preprocessing", "03_training-rgb", "03_training-multispectral",
-                                  "04_classification", "05_scaling", "08_planning"])  # fmt: skip
+                                  "04_classification", "05_scaling", "07_superresolution", "08_planning"])  # fmt: skip
 def test_executed(study, stem):
     notebook = nbformat.read(study / f"results/{stem}.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -71,6 +71,16 @@ def test_the_papers_matrix():
     assert len(runs["05_scaling"].parameters["runs"]) == 16  # with Figure 6's extra point
 
 
+def test_published_recipes_do_not_rest_on_the_defaults():
+    """Defaults are the miniature's: what a study of the real archive does otherwise, it says."""
+    paper = {run.name: run.parameters for run in definition.load(ROOT / "papermill_runs/paper.yaml").runs}
+    assert paper["02_preprocessing"]["upsampling"] == "none"
+    baseline = definition.load(ROOT / "papermill_runs/open_ends.yaml").runs[0].parameters
+    recipe = ("width", "blocks", "batch_size", "epochs", "warmup", "dropout", "learning_rate", "optimizer", "schedule")
+    for name in (*recipe, "milestones", "mixup"):
+        assert baseline[name] == paper["multispectral-n4-s1"][name], name
+
+
 def test_the_open_ends():
     runs = {run.name: run.parameters for run in definition.load(ROOT / "papermill_runs/open_ends.yaml").runs}
     assert set(runs["05_scaling"]["runs"]) == {name for name in runs if re.match(r"b\d+-", name)}
