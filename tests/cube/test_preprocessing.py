@@ -17,7 +17,7 @@ from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.archive.windows import read_windows
 from bigearth.cube import preprocessing, units
-from bigearth.cube.layout import partial_folder
+from bigearth.cube.layout import find_offsets, partial_folder
 from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.progress import count_written
 from bigearth.cube.reading import open_cube
@@ -176,6 +176,73 @@ def test_what_cannot_be_resumed_is_begun_anew(tiny_archive, reference, tmp_path,
     file.unlink() if left == "nothing" else file.write_bytes(bytes(4096))
     write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
     assert same_bytes(cube, reference)
+
+
+def flip_bit(cube):
+    """In a pixel of a row that is journaled."""
+    file = partial_folder(cube) / "cube.h5"
+    offset, row_bytes = find_offsets(file)["data_20m"]
+    content = bytearray(file.read_bytes())
+    content[offset + 2 * row_bytes + 1000] ^= 16
+    file.write_bytes(content)
+
+
+def invent_line(cube):
+    """A line for rows that were never written: as a machine that lost power may leave it."""
+    unit = f"slab-{stopped_after + 3}"
+    with open(partial_folder(cube) / "journal-0.txt", "a") as journal:
+        journal.write(f"{unit} 1 0000abcd written\n")
+
+
+def change_line(cube):
+    journal = partial_folder(cube) / "journal-0.txt"
+    journal.write_text(journal.read_text().replace("slab-2 1 ", "slab-3 1 "))
+
+
+def damage_labels(cube):
+    file = partial_folder(cube) / "cube.h5"
+    with h5py.File(file) as stream:
+        offset = stream["classes"].id.get_offset()
+    content = bytearray(file.read_bytes())
+    content[offset + 50] ^= 1
+    file.write_bytes(content)
+
+
+stopped_after = 20
+
+
+@pytest.mark.parametrize(("damage", "kept"), [(flip_bit, 18), (invent_line, 19), (change_line, 18), (damage_labels, 0)])
+def test_resuming_believes_nothing_that_it_can_check(tiny_archive, reference, tmp_path, monkeypatch, damage, kept):
+    cube = stop_after(stopped_after, tiny_archive, tmp_path, monkeypatch, KeyboardInterrupt())
+    damage(cube)
+    result = write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
+    assert same_bytes(cube, reference)
+    assert result["found"] in (kept, kept + 1) and result["patches"] == result["rows"] - result["found"]
+
+
+def test_a_damaged_plan_is_not_replaced(tiny_archive, tmp_path, monkeypatch):
+    cube = stop_after(stopped_after, tiny_archive, tmp_path, monkeypatch, KeyboardInterrupt())
+    plan = partial_folder(cube) / "plan.json"
+    plan.write_text(plan.read_text()[:-20])
+    before = sorted(path.name for path in partial_folder(cube).iterdir())
+    with pytest.raises(InputError, match="no readable plan.json of this study, so nothing there is replaced"):
+        write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
+    assert sorted(path.name for path in partial_folder(cube).iterdir()) == before
+
+
+def test_files_of_others_in_the_folder_stay(tiny_archive, reference, tmp_path):
+    cube = tmp_path / "cube.h5"
+    partial_folder(cube).mkdir()
+    (partial_folder(cube) / "mine.txt").write_text("mine")
+    write_cube(cube=cube, archive=tiny_archive, workdir=tmp_path)
+    assert same_bytes(cube, reference)
+    assert [path.name for path in partial_folder(cube).iterdir()] == ["mine.txt"]
+
+
+def test_a_refused_request_leaves_nothing(tiny_archive, tmp_path):
+    with pytest.raises(InputError, match="unknown"):
+        write_cube(cube=tmp_path / "new/cube.h5", archive=tiny_archive, workdir=tmp_path, upsampling="cubic")
+    assert not list(tmp_path.iterdir())
 
 
 def stop_after(patches, archive, workdir, monkeypatch, error):
