@@ -135,6 +135,7 @@ def _read_entry(item: Any, where: str, path: Path, notebooks: dict[Path, dict[st
         raise InputError(f"{where}: the parameter run is the run's name; leave it out")
     asked = item.get("resources", {})
     resources = check_resources(asked, f"{where}: resources")
+    nodes = resources.pop("nodes", [1])
     entry = Entry(
         where=where,
         name=name,
@@ -142,8 +143,8 @@ def _read_entry(item: Any, where: str, path: Path, notebooks: dict[Path, dict[st
         notebook=notebook,
         declared=declared,
         parameters=_convert_parameters(given, declared, where),
-        nodes=resources.pop("nodes", [1]),
-        names_nodes=isinstance(asked.get("nodes"), list),
+        nodes=nodes,
+        names_nodes=len(nodes) > 1 or isinstance(asked.get("nodes"), list),
         resources=resources,
         repeats=item.get("repeats", 1),
         after=item.get("after", []),

@@ -192,6 +192,11 @@ def test_entries_that_cannot_be_meant(tmp_path, typed, entry, message):
     assert "\n" not in str(told.value)
 
 
+def test_node_counts_as_text_are_named_like_a_list(tmp_path, typed):
+    loaded = definition.load(write_text(tmp_path, typed, entry="    resources: {nodes: '1, 4'}\n"))
+    assert [run.name for run in loaded.runs] == ["a-n1", "a-n4"]
+
+
 def test_results_must_be_a_folder(write, table):
     for value in (5, "", None, [1], True):
         with pytest.raises(InputError, match="results is .*; give a folder or leave the line out"):
