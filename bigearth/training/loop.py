@@ -15,45 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from bigearth import provenance
 from bigearth.background import read_ahead
-from bigearth.cube.reading import Cube, open_cube
+from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError, Interrupted
 from bigearth.files import resolve, write_whole
 from bigearth.scores import metrics, model_card
 from bigearth.scores.predictions import write_predictions
-from bigearth.training import batches, checkpoints, network, optimizers, records, scoring
-from bigearth.training.recipe import Recipe, Workload
-from bigearth.training.step import compile_step
+from bigearth.training import batches, checkpoints, records, scoring
+from bigearth.training.recipe import Recipe
 from bigearth.training.team import Team, join_team
+from bigearth.training.trainer import Trainer, check_backend, make_trainer
 
 SAMPLED_STEPS = 20  # steps per epoch whose times are kept
-
-
-@dataclass
-class Trainer:
-    """What one worker trains with: everything that stays the same from epoch to epoch."""
-
-    team: Team
-    recipe: Recipe
-    cube: Cube
-    workload: Workload
-    model: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    step: Any
-    score: scoring.Score
-    repeats: np.ndarray | None
-    rates: np.ndarray
-
-    @property
-    def variables(self) -> list[Any]:
-        """All variables of the network and the optimizer: what a checkpoint holds."""
-        return self.model.weights + self.optimizer.variables
 
 
 def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> dict[str, Any]:
@@ -131,51 +109,6 @@ def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> di
     started = began - before  # of all starts together: a run that was stopped and went on cost both
     team.on_first(lambda: write_record(trainer, folder, parameters, started, result, trained_on))
     return result | {"rank": team.rank}
-
-
-def check_backend() -> None:
-    """Raise InputError if Keras does not work with TensorFlow here."""
-    backend = keras.config.backend()
-    if backend != "tensorflow":
-        raise InputError(
-            f"Keras' backend is {backend!r}, the training needs 'tensorflow': correct it in KERAS_BACKEND or in "
-            f"{Path.home() / '.keras/keras.json'}"
-        )
-
-
-def make_trainer(team: Team, recipe: Recipe, cube: Cube, workload: Workload, is_new: bool = True) -> Trainer:
-    """Build network, optimizer and compiled step; ImageNet's weights are loaded into a new network only."""
-    if recipe.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says, as the two below
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_dtype_policy(recipe.precision)
-
-    model = network.build(recipe, len(cube.labels), cube.mean, cube.std)
-    if is_new:
-        # rank 0 alone: the others would download the same file to the same place
-        team.on_first(lambda: network.load_weights(model, recipe.weights))
-    optimizer = optimizers.make_optimizer(recipe)
-    optimizer.build(model.trainable_variables)
-
-    classes = cube.classes[cube.rows["train"].start : cube.rows["train"].stop]
-    positive_weight = network.weigh_positives(classes) if recipe.class_weights else None
-    repeats = batches.count_repeats(classes) if recipe.oversampling else None
-    return Trainer(
-        team=team,
-        recipe=recipe,
-        cube=cube,
-        workload=workload,
-        model=model,
-        optimizer=optimizer,
-        step=compile_step(team, model, optimizer, recipe, positive_weight),
-        score=scoring.make_scorer(team, model, cube, list(recipe.inputs), recipe.batch_size),
-        repeats=repeats,
-        rates=recipe.learning_rates(workload.steps, team.size),
-    )
 
 
 def train_epoch(trainer: Trainer, epoch: int, stop: threading.Event) -> tuple[dict[str, Any], np.ndarray]:

@@ -10,38 +10,14 @@ import numpy as np
 
 from bigearth.cube.reading import Cube
 from bigearth.errors import InputError
-from bigearth.files import resolve
-from bigearth.outside import is_of_type
 from bigearth.parameters import convert, suggest
 from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, RGB
+from bigearth.training import limits
 
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS
 STABLE_GLOBAL_BATCH = 8192  # the largest that the paper cites as stable with plain SGD (Goyal et al. 2017)
 REFERENCE_BATCH = 256  # patches of the global batch that learning_rate is given for (Goyal et al. 2017)
-BAND_GROUPS = ("rgb", "multispectral", "multiresolution")
-RESNET50_WIDTH = 64
-RESNET50_BLOCKS = [3, 4, 6, 3]
-CHOICES = {
-    "upsampling": ("network", "bilinear", "dsen2"),
-    "schedule": ("step", "polynomial"),
-    "optimizer": ("sgd", "lars", "lamb"),
-    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
-}
-# Smallest and largest value of each number.
-LIMITS = {
-    "width": (1, 4096),
-    "epochs": (1, 100_000),
-    "batch_size": (1, 1_000_000),
-    "learning_rate": (0, 1e30),
-    "warmup": (0, 100_000),
-    "l2": (0, 1),
-    "dropout": (0, 0.99),
-    "mixup": (0, 100),
-    "seed": (0, 2**31 - 1),
-}
-MOST_STAGES = 8  # each halves the 30 x 30 positions that the first one sees
-MOST_BLOCKS_PER_STAGE = 200
 
 
 @dataclass(frozen=True)
@@ -116,12 +92,13 @@ class Recipe:
         for name, declared in typing.get_type_hints(Recipe).items():
             converted = convert(name, getattr(self, name), declared)
             object.__setattr__(self, name, converted)  # the only way to set a field of a frozen dataclass
-        self._check_choices()
-        self._check_numbers()
-        self._check_stages()
-        self._check_bands()
-        self._check_weights()
-        self._check_options()
+        limits.check_choices(self.as_dict())
+        limits.check_numbers(self.as_dict())
+        limits.check_schedule(self.epochs, self.warmup, self.milestones)
+        limits.check_stages(self.blocks, self.bands)
+        limits.check_bands(self.bands, self.upsampling)
+        limits.check_weights(self.weights, self.bands, self.width, self.blocks)
+        limits.check_options(self.optimizer_options)
 
     @classmethod
     def from_parameters(cls, values: Mapping[str, Any]) -> "Recipe":
@@ -269,74 +246,6 @@ class Recipe:
                 f"global batch {accumulated} passes {STABLE_GLOBAL_BATCH}: plain SGD may diverge, see 'lars'"
             )
         return warnings
-
-    def _check_choices(self) -> None:
-        for name, allowed in CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(f"{name} is {value!r}: must be one of {', '.join(allowed)}")
-
-    def _check_numbers(self) -> None:
-        for name, (lowest, highest) in LIMITS.items():
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise InputError(f"{name} is {value!r}: must be a number from {lowest:g} to {highest:g}")
-        if self.warmup > self.epochs:
-            raise InputError(f"warmup is {self.warmup} epochs: must lie between 0 and epochs = {self.epochs}")
-        for fraction in self.milestones:
-            if not 0 < fraction <= 1:
-                raise InputError(f"milestones is {self.milestones}: must be fractions of the epochs, between 0 and 1")
-
-    def _check_stages(self) -> None:
-        if not 1 <= len(self.blocks) <= MOST_STAGES:
-            raise InputError(f"blocks is {self.blocks}: give 1 to {MOST_STAGES} stages, such as {RESNET50_BLOCKS}")
-        for count in self.blocks:
-            if not 1 <= count <= MOST_BLOCKS_PER_STAGE:
-                raise InputError(
-                    f"blocks is {self.blocks}: a stage has 1 to {MOST_BLOCKS_PER_STAGE} blocks; "
-                    f"ResNet-50 has {RESNET50_BLOCKS}"
-                )
-        if self.bands == "multiresolution" and len(self.blocks) < 2:
-            raise InputError(f"blocks is {self.blocks}: bands = 'multiresolution' needs two stages, for the 60 m bands")
-
-    def _check_bands(self) -> None:
-        if isinstance(self.bands, str):
-            if self.bands not in BAND_GROUPS:
-                groups = ", ".join(repr(group) for group in BAND_GROUPS)
-                raise InputError(f"bands is {self.bands!r}: must be {groups} or a list of bands")
-            if self.bands == "multiresolution" and self.upsampling != "network":
-                raise InputError(
-                    f"upsampling is {self.upsampling!r}: bands = 'multiresolution' takes native bands, 'network'"
-                )
-            return
-        unknown = [band for band in self.bands if band not in BANDS]
-        if unknown:
-            raise InputError(f"bands is {self.bands}: unknown {', '.join(unknown)}; choose from {', '.join(BANDS)}")
-        if not self.bands or len(set(self.bands)) < len(self.bands):
-            raise InputError(f"bands is {self.bands}: empty or repeated; choose from {', '.join(BANDS)}")
-
-    def _check_weights(self) -> None:
-        if not self.weights:
-            return
-        if self.bands != "rgb" or self.width != RESNET50_WIDTH or self.blocks != RESNET50_BLOCKS:
-            raise InputError(
-                f"weights is {self.weights!r}: ImageNet's weights fit bands = 'rgb', width = {RESNET50_WIDTH} and "
-                f"blocks = {RESNET50_BLOCKS} only"
-            )
-        if self.weights != "imagenet" and not resolve(self.weights).is_file():
-            raise InputError(
-                f"weights is {self.weights!r}: no such file; give one of ResNet50 without top, or 'imagenet'"
-            )
-
-    def _check_options(self) -> None:
-        for name, value in (self.optimizer_options or {}).items():
-            if value is not None and not is_of_type(value, bool | float):
-                raise InputError(f"optimizer_options: {name} is {value!r}: must be a number, true or false")
-        accumulated = (self.optimizer_options or {}).get("gradient_accumulation_steps")
-        if accumulated is not None and (type(accumulated) is not int or accumulated < 2):
-            raise InputError(
-                f"optimizer_options: gradient_accumulation_steps is {accumulated!r}: must be a whole number, at least 2"
-            )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.scores.predictions import read_predictions
-from bigearth.training import loop, records
+from bigearth.training import loop, network, records
 from bigearth.training.recipe import Recipe
 
 # Small enough for a test, with everything in it that a step can do.
@@ -154,7 +154,7 @@ def on_start(place):
     """The weights before training, from the same seed."""
     cube = open_cube(place["cube"])
     keras.utils.set_random_seed(1)
-    return loop.network.build(Recipe(**TINY), len(cube.labels), cube.mean, cube.std).get_weights()
+    return network.build(Recipe(**TINY), len(cube.labels), cube.mean, cube.std).get_weights()
 
 
 def test_one_worker_needs_no_horovod(place):
