@@ -6,6 +6,7 @@ from typing import Any
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.outside import is_of_type
+from bigearth.parameters import suggest
 from bigearth.patch import BANDS
 
 BAND_GROUPS = ("rgb", "multispectral", "multiresolution")
@@ -28,6 +29,23 @@ LIMITS = {
     "dropout": (0, 0.99),
     "mixup": (0, 100),
     "seed": (0, 2**31 - 1),
+}
+# Options of Keras' optimizers, of all and of each; the learning rate is the recipe's own.
+COMMON_OPTIONS = (
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
+    "ema_overwrite_frequency",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+)
+OWN_OPTIONS = {
+    "sgd": ("momentum", "nesterov"),
+    "lars": ("momentum", "trust", "decay"),
+    "lamb": ("beta_1", "beta_2", "epsilon"),
 }
 MOST_STAGES = 8  # each halves the 30 x 30 positions that the first one sees
 MOST_BLOCKS_PER_STAGE = 200
@@ -98,10 +116,13 @@ def check_weights(weights: str | None, bands: str | Sequence[str], width: int, b
         raise InputError(f"weights is {weights!r}: no such file; give one of ResNet50 without top, or 'imagenet'")
 
 
-def check_options(options: Mapping[str, Any] | None) -> None:
-    """Check the values of an optimizer's options; only Keras knows their names."""
+def check_options(options: Mapping[str, Any] | None, optimizer: str) -> None:
+    """Check the names and values of an optimizer's options."""
     options = options or {}
+    known = OWN_OPTIONS[optimizer] + COMMON_OPTIONS
     for name, value in options.items():
+        if name not in known:
+            raise InputError(f"optimizer_options: {name!r} is no option of {optimizer!r}; {suggest(name, known)}")
         if value is not None and not is_of_type(value, bool | float):
             raise InputError(f"optimizer_options: {name} is {value!r}: must be a number, true or false")
     accumulated = options.get("gradient_accumulation_steps")

@@ -98,7 +98,7 @@ class Recipe:
         limits.check_stages(self.blocks, self.bands)
         limits.check_bands(self.bands, self.upsampling)
         limits.check_weights(self.weights, self.bands, self.width, self.blocks)
-        limits.check_options(self.optimizer_options)
+        limits.check_options(self.optimizer_options, self.optimizer)
 
     @classmethod
     def from_parameters(cls, values: Mapping[str, Any]) -> "Recipe":

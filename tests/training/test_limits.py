@@ -36,6 +36,8 @@ from bigearth.training.recipe import Recipe
         ({"weights": "no/such/file.h5", "bands": "rgb", "width": 64, "blocks": [3, 4, 6, 3]}, "no such file"),
         ({"optimizer_options": {"gradient_accumulation_steps": "many"}}, "gradient_accumulation_steps"),
         ({"optimizer_options": 5}, "optimizer_options"),
+        ({"optimizer_options": {"clipnrm": 1.0}}, "'clipnrm' is no option of 'lamb'; did you mean 'clipnorm'"),
+        ({"optimizer_options": {"nesterov": True}, "optimizer": "lamb"}, "'nesterov' is no option of 'lamb'"),
         ({"optimizer_options": {"clipnorm": "x"}}, "clipnorm is 'x'"),
         ({"optimizer_options": {"clipnorm": float("nan")}}, "clipnorm is nan"),
         ({"augment": "perhaps"}, "augment"),

@@ -1,9 +1,11 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
 from bigearth.errors import InputError
-from bigearth.training import optimizers
+from bigearth.training import limits, optimizers
 from bigearth.training.recipe import Recipe
 
 
@@ -38,7 +40,17 @@ def test_options_reach_keras_as_they_are():
     assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
 
 
-@pytest.mark.parametrize("options", [{"clipnrm": 1.0}, {"clipnorm": 1.0, "global_clipnorm": 1.0}])
+@pytest.mark.parametrize("name", ["sgd", "lars", "lamb"])
+def test_the_known_options_are_those_that_keras_takes(name):
+    kinds = {"sgd": keras.optimizers.SGD, "lars": optimizers.LARS, "lamb": keras.optimizers.Lamb}
+    taken = set(inspect.signature(kinds[name]).parameters) - {"learning_rate", "name", "kwargs"}
+    known = set(limits.OWN_OPTIONS[name])
+    if name != "lars":  # ours passes the others on
+        known |= set(limits.COMMON_OPTIONS)
+    assert taken == known
+
+
+@pytest.mark.parametrize("options", [{"clipnorm": 1.0, "global_clipnorm": 1.0}])
 def test_options_that_keras_does_not_take_are_an_error_in_one_line(options):
     with pytest.raises(InputError, match="optimizer_options is") as caught:
         optimizers.make_optimizer(Recipe(optimizer_options=options))
