@@ -36,7 +36,7 @@ from bigearth.cube.writing import open_writer, read_rows, write_attributes
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.labels import label_names
-from bigearth.mpi import Communicator, communicator, on_first_rank, rank_and_size, together
+from bigearth.mpi import communicator, on_first_rank, rank_and_size, together
 from bigearth.upsampling.datasets import load_networks, make_datasets
 
 SLAB_ROWS = 256  # 40 MB of native bands: writing them is one long sequential write
@@ -141,8 +141,8 @@ def write_cube(
     Returns
     -------
     dict
-        rank, ranks, patches (that this rank wrote), found (rows of an interrupted run, verified by this rank), seconds,
-        rows (of the cube), kept (whether the cube was finished before).
+        rank, ranks, patches (that this rank wrote), found (rows of an interrupted run, verified by this rank), seconds
+        (until all ranks had written theirs), rows (of the cube), kept (whether the cube was finished before).
 
     Raises
     ------
@@ -170,12 +170,16 @@ def write_cube(
     )
     with ExitStack() as locks:  # rank 0 holds the cube's lock until all ranks are done
         work = on_first_rank(comm, _prepare, request, locks)
-        started = time.perf_counter()
+        seconds = 0.0
         if work.kept:
             share = Share(0, 0, combine([]))
         else:
-            share = _write_and_finish(comm, work, rank, ranks)
-        seconds = time.perf_counter() - started
+            unfinished = UnfinishedCube(request.cube)
+            started = time.perf_counter()
+            share = together(comm, _write_share, unfinished, work, rank, ranks, on_failure=unfinished.mark_failed)
+            seconds = time.perf_counter() - started
+            parts = comm.gather(share.measured) if comm else [share.measured]
+            on_first_rank(comm, _finish, unfinished, work, parts)
     counts = {"patches": share.written, "found": share.found, "seconds": seconds}
     return {"rank": rank, "ranks": ranks, **counts, "rows": work.rows, "kept": work.kept}
 
@@ -276,15 +280,6 @@ def _check_space(path: Path, needed: int) -> None:
 def _hash_weights(network: Any) -> str:
     """SHA-256 of a network's weights: rows of two trainings must not meet in one cube."""
     return hashlib.sha256(b"".join(array.tobytes() for array in network.get_weights())).hexdigest()
-
-
-def _write_and_finish(comm: Communicator, work: Work, rank: int, ranks: int) -> Share:
-    """Write this rank's share; when all ranks have written theirs, rank 0 finishes the cube."""
-    unfinished = UnfinishedCube(work.request.cube)
-    share = together(comm, _write_share, unfinished, work, rank, ranks, on_failure=unfinished.mark_failed)
-    parts = comm.gather(share.measured) if comm else [share.measured]
-    on_first_rank(comm, _finish, unfinished, work, parts)
-    return share
 
 
 def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) -> Share:
