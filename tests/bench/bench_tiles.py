@@ -130,7 +130,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder, table = Path(folder), []
         array = landscape(size, rng)
-        tifs = [folder / f"{band}.tif" for band in BANDS_AT[10]]
+        tifs = [folder / f"{i}.tif" for i in range(3)]
         for path in tifs:
             write(path, array, 10, "GTiff", ["TILED=YES"])
         table.append(compare("GeoTIFF, uncompressed, tiled", windows, strips, tifs, size, 3))
@@ -141,7 +141,7 @@ def main():
             write(
                 path, np.ascontiguousarray(array[:: metres // 10, :: metres // 10]), metres, "JP2OpenJPEG", options_jp2
             )
-        table.append(compare("JPEG 2000, reversible", windows, blocks, [files[10]] * len(BANDS_AT[10]), size, 1))
+        table.append(compare("JPEG 2000, reversible", windows, blocks, [files[10]], size, 1))
         product(folder / "tiles", files)
         command = [
             sys.executable,
