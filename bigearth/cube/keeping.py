@@ -43,6 +43,8 @@ def check_target(path: Path) -> None:
         written.
     """
     remedy = "nothing there is replaced, choose another path"
+    if path.name in ("", ".."):
+        raise InputError(f"cube {path} is a folder: give the path of an HDF5 file in it")
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:

@@ -71,6 +71,7 @@ class UnfinishedCube:
         if not stat.S_ISDIR(mode):
             raise InputError(f"{self.folder} is not a folder, but the cube is written there: choose another cube path")
         if self._read_plan() is not None:
+            self._check_files()
             return
         foreign = [path.name for path in self._own_files() if path != self._lock and os.path.lexists(path)]
         if foreign:
@@ -78,6 +79,12 @@ class UnfinishedCube:
                 f"{self.folder} holds {foreign[0]} but no readable plan.json of this study, so nothing there is "
                 "replaced: move the folder away, or choose another cube path"
             )
+
+    def _check_files(self) -> None:
+        """Refuse links, pipes and folders in place of the study's own files."""
+        for path in self._own_files():
+            if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+                raise InputError(f"{path} is not a regular file: move it away, or choose another cube path")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

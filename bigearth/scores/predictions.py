@@ -13,6 +13,7 @@ from bigearth.cube.layout import SPLIT_TYPE, write_places
 from bigearth.errors import InputError
 from bigearth.files import write_whole
 from bigearth.patch import BANDS, RGB, SPLITS
+from bigearth.scores.sealing import BLOCK_BYTES, check_seal, seal
 
 ATTRIBUTE_TYPES = {
     "run": str,
@@ -110,6 +111,7 @@ def read_predictions(path: Path) -> Predictions:
     if not path.is_file():
         raise InputError(f"{path} is no regular file: {REMEDY}")
     try:
+        check_seal(path, REMEDY)
         with h5py.File(path) as file:
             attributes = {"upsampling": "network", **file.attrs}
             patch = file["patch"].asstr()[:]
@@ -270,11 +272,13 @@ def write_predictions(
         truths.append(truth)
         scores.append(score)
     known = {"labels": list(data.labels), "nomenclature": data.nomenclature, "miniature": data.miniature}
-    with write_whole(path) as partial, h5py.File(partial, "w") as file:
-        file.create_dataset("patch", data=np.concatenate(names).astype(object), dtype=h5py.string_dtype())
-        file.create_dataset("split", data=np.concatenate(codes), dtype=SPLIT_TYPE)
-        if all(table is not None for table in places):
-            write_places(file, pd.concat(places))
-        file["truth"] = np.concatenate(truths)
-        file["score"] = np.concatenate(scores)
-        file.attrs.update({**known, **attributes})
+    with write_whole(path) as partial:
+        with h5py.File(partial, "w", userblock_size=BLOCK_BYTES) as file:
+            file.create_dataset("patch", data=np.concatenate(names).astype(object), dtype=h5py.string_dtype())
+            file.create_dataset("split", data=np.concatenate(codes), dtype=SPLIT_TYPE)
+            if all(table is not None for table in places):
+                write_places(file, pd.concat(places))
+            file["truth"] = np.concatenate(truths)
+            file["score"] = np.concatenate(scores)
+            file.attrs.update({**known, **attributes})
+        seal(partial)

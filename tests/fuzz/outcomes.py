@@ -39,6 +39,8 @@ class Kind:
         Makes the files that must stay as they are, apart from `may_change`.
     may_change : tuple of str
         Names at the top of the folder that the attempt may write.
+    may_appear : tuple of str
+        Paths below which new files may be left where the result is right.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Kind:
     right: Callable[[Any, Any, Path], bool | str]
     prepare: Callable[[Any, Path], None] = lambda description, folder: None
     may_change: tuple[str, ...] = ()
+    may_appear: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,12 @@ def judge(kind: Kind, description: Any, folder: Path) -> Outcome:
     kind.prepare(description, folder)
     before = contents(folder, kind.may_change)
     outcome = _attempt_elsewhere(kind, description, folder)
-    changed = differences(before, contents(folder, kind.may_change))
+    after = contents(folder, kind.may_change)
+    if outcome.verdict == "right":
+        after = {
+            path: what for path, what in after.items() if path in before or not path.startswith(kind.may_appear or "//")
+        }
+    changed = differences(before, after)
     if changed and outcome.verdict in GOOD:
         return Outcome("lost", f"{', '.join(changed)}; {outcome.said}")
     return outcome

@@ -18,6 +18,7 @@ from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
 from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS
+from bigearth.scores.sealing import BLOCK_BYTES, seal
 from tests.archive import small_products
 from tests.scaling.generated_runs import write_run
 
@@ -103,7 +104,7 @@ def run() -> Path:
     """The folder of a finished run, as a training leaves it, without its network."""
     folder = write_run(home() / "work", "sample", workers=2)
     rng = np.random.default_rng(3)
-    with h5py.File(folder / "predictions.h5", "w") as file:
+    with h5py.File(folder / "predictions.h5", "w", userblock_size=BLOCK_BYTES) as file:
         file.create_dataset("patch", data=np.array([f"p{i}" for i in range(20)], object), dtype=h5py.string_dtype())
         codes = h5py.enum_dtype({"train": 0, "validation": 1, "test": 2}, basetype="u1")
         file.create_dataset("split", data=np.repeat([1, 2], 10).astype("u1"), dtype=codes)
@@ -111,6 +112,7 @@ def run() -> Path:
         file["score"] = rng.random((20, 43), dtype=np.float32)
         attributes = {"labels": list(LABELS_43), "nomenclature": 43, "miniature": True, "run": "sample", "bands": BANDS}
         file.attrs.update(attributes | {"upsampling": "network", "epochs": 3, "finished": True})
+    seal(folder / "predictions.h5")
     return folder
 
 
