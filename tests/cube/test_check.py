@@ -6,6 +6,7 @@ import pytest
 
 from bigearth import __main__ as commands
 from bigearth.cube.check import check
+from bigearth.cube.layout import checksum_rows, combine_checksums
 from bigearth.cube.progress import count_written
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
@@ -107,3 +108,19 @@ def test_command(tiny_cube, copied, capsys):
     change(copied, "data_20m", (7, 30, 30, 3), 12345)
     assert commands.main(["check", str(copied)]) == 2
     assert "error: cube" in capsys.readouterr().err
+
+
+def test_a_cube_of_an_earlier_version(copied):
+    """Its checksums are over slabs of several rows; it has neither places nor a checksum of its attributes."""
+    with h5py.File(copied, "r+") as file:
+        for key in ("x", "y", "epsg", "date"):
+            del file[key]
+        for key in ("data_10m", "data_20m", "data_60m", "data_super"):
+            file[key].attrs["checksum"] = combine_checksums(checksum_rows(file[key][:], 7))
+        del file.attrs["attributes_checksum"], file.attrs["checksum_rows"]
+        file.attrs["slab_rows"] = 7
+    lines = check(copied)
+    assert sum("of an earlier version" in line for line in lines) == 2
+    change(copied, "data_20m", (7, 30, 30, 3), 12345)
+    with pytest.raises(InputError, match="checksums are"):
+        check(copied)
