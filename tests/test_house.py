@@ -57,8 +57,6 @@ MODULES = {
 FOLDERS = {path.parent.name for path in (ROOT / "bigearth").glob("*/__init__.py")}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-pending = pytest.mark.xfail(strict=False, reason="the move is under way")
-
 
 def imports_of(source: str) -> set[tuple[str, str | None]]:
     """Imports of the package in a source, also inside functions: (module without "bigearth.", name or None)."""
@@ -150,7 +148,6 @@ def test_no_private_name_of_another_module(module):
     assert not taken
 
 
-@pending
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "__main__"])
 def test_every_module_has_its_tests(module):
     folder, _, name = module.rpartition(".")
@@ -179,14 +176,12 @@ def code_of(path: Path) -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-@pending
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_are_thin(path):
     used = names_used(code_of(path))
     assert len(used) <= MOST_NAMES, f"{path.stem} uses {len(used)} names: {sorted(used)}"
 
 
-@pending
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_use_their_own_wing(path):
     own = NOTEBOOK_WINGS[path.stem] | SHARED_BY_NOTEBOOKS

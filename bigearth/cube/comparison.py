@@ -69,19 +69,26 @@ def compare_with_archive(cube: Cube, file: h5py.File, archive: Path) -> list[str
         if patches.name_labels(record, cube) != {cube.labels[i] for i in np.flatnonzero(classes[row])}:
             raise InputError(f"{where} has not the labels of {name} in {archive}: give the archive it was made from")
         if all_places is not None:
-            for key in PLACE:
-                if all_places[key][row] != record[key]:
-                    raise InputError(f"{where} has {key} {all_places[key][row]}, {name} in {archive} {record[key]}")
-        if from_tiles:
-            continue
-        native = {metres: array[None] for metres, array in read_patch(archive / record["folder"]).items()}
-        for key, expected in make_datasets(native, upsampling).items():
-            if not np.array_equal(file[key][row], expected[0]):
-                raise InputError(
-                    f"{where} of {key} is not patch {name} of {archive}: give the archive it was made from"
-                )
+            _compare_place(all_places.loc[row], record, f"{where}, {name} in {archive}")
+        if not from_tiles:
+            native = read_patch(archive / record["folder"])
+            _compare_pixels(file, row, native, upsampling, f"{where}, {name} in {archive}")
     what = "labels and places (pixels are those of tiles)" if from_tiles else "pixels, labels and places"
     return [f"{len(sample)} random rows have the {what} of {archive.name}"]
+
+
+def _compare_place(found: pd.Series, record: dict[str, Any], where: str) -> None:
+    for key in PLACE:
+        if found[key] != record[key]:
+            raise InputError(f"{where}: {key} is {found[key]} and {record[key]}: give the archive it was made from")
+
+
+def _compare_pixels(file: h5py.File, row: int, native: dict[int, np.ndarray], upsampling: str, where: str) -> None:
+    """Compare a row's pixels with those of a patch, brought to 10 m as the cube's are."""
+    batch = {metres: array[None] for metres, array in native.items()}
+    for key, expected in make_datasets(batch, upsampling).items():
+        if not np.array_equal(file[key][row], expected[0]):
+            raise InputError(f"{where}: the pixels of {key} differ: give the archive it was made from")
 
 
 class _Archive:

@@ -84,7 +84,7 @@ def other_date(folder):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(other_pixels, "is not patch"), (other_labels, "has not the labels"), (other_date, "has date")],
+    [(other_pixels, "the pixels of data_"), (other_labels, "has not the labels"), (other_date, "date is")],
 )
 def test_check_finds_rows_of_another_archive(tiny_cube, tiny_archive, tmp_path, change, message):
     archive = tmp_path / "other"
