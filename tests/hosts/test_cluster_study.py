@@ -123,7 +123,7 @@ def test_an_environment_without_horovod_is_told(study, slurm, tmp_path, monkeypa
 @pytest.mark.parametrize("name", ["a; rm -rf $HOME", "$(touch owned)", "a\nb", "../../etc"])
 def test_names_are_no_commands(study, name):
     code, printed = study(training(name=name)).run("--slurm", "mini")
-    assert code == 2 and "cannot be a name" in printed
+    assert code == 2 and ("cannot be a name" in printed or "cannot be printed" in printed)
 
 
 def test_paths_are_no_commands(study, slurm, tmp_path):
