@@ -3,34 +3,25 @@
 A file must be a regular one (a pipe would wait for ever), of bounded size, and UTF-8 where it holds text.
 """
 
-import csv
 import gzip
 import io
 import json
 import math
 import os
-import re
 import stat
 import types
 import typing
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import pandas as pd
-import yaml
 
 from bigearth.errors import InputError
 
 MEGABYTE = 1 << 20
 TEXT_LIMIT = 256 * MEGABYTE  # all 590,326 patch names are 20 MB
 JSON_LIMIT = 64 * MEGABYTE
-YAML_LIMIT = MEGABYTE // 4  # a study has some kilobytes; the parser takes about 3 s for this much
-PARQUET_LIMIT = 4096 * MEGABYTE
-YAML_NODES = 20_000  # counted as if every alias were written out
-YAML_DEPTH = 50
-_SEPARATORS = ",;\t"
+
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _KINDS = (
     (stat.S_ISDIR, "is a folder"),
@@ -190,141 +181,6 @@ def is_of_type(value: Any, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """YAML as a person reads it: times (10:00:00), dates and numbers with leading zeros stay text, 1e-3 is a number."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "null", "merge")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Refuse a key that stands twice; PyYAML takes the last one."""
-        seen = set()
-        for key_node, _ in node.value:
-            key = (key_node.tag, str(key_node.value))
-            if key in seen and not key_node.tag.endswith(":merge"):
-                line = key_node.start_mark.line + 1
-                raise yaml.YAMLError(f"line {line}: the key {key_node.value!r} stands twice in one mapping")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_NUMBER_STARTS = list("-+0123456789.")
-_YamlLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9_]*)$"), _NUMBER_STARTS)
-_FLOAT = r"[-+]?((0|[1-9][0-9_]*)?\.[0-9]+|(0|[1-9][0-9_]*)\.)([eE][-+]?[0-9]+)?$|[-+]?[1-9][0-9]*[eE][-+]?[0-9]+$"
-_INFINITE = r"|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
-_YamlLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_FLOAT + _INFINITE), _NUMBER_STARTS)
-
-
-def read_yaml(path: str | Path, what: str) -> Any:
-    """Read a YAML file of plain values.
-
-    Times (``10:00:00``), dates and numbers with leading zeros stay text, ``1e-3`` is a number.
-
-    Raises
-    ------
-    InputError
-        As `read_text`; also where the file is not valid YAML, holds a key twice or objects of Python, is larger or
-        deeper than a study needs, or where its aliases multiply or lead in a circle.
-    """
-    text = read_text(path, what, YAML_LIMIT)
-    try:
-        _check_depth(text)
-        loader = _YamlLoader(text)
-        try:
-            root = loader.get_single_node()
-            if root is None:
-                return None
-            _count_nodes(root, {})
-            return loader.construct_document(root)
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{what} {path} is not valid YAML ({reason}): correct it") from None
-
-
-def read_csv(path: str | Path, columns: Mapping[str, Any], what: str) -> pd.DataFrame:
-    """Read a table with a header; fields are separated by commas, semicolons or tabs, and may stand in quotes.
-
-    Parameters
-    ----------
-    path : str or Path
-        ``*.gz`` is unpacked.
-    columns : mapping
-        The columns that the table must have, each with the type of its values: ``str``, ``int``, ``float`` (finite),
-        or ``float | None`` where a field may be empty (NaN).
-    what : str
-        What the table is, for messages.
-
-    Returns
-    -------
-    pandas.DataFrame
-        All columns; those that were not asked for have the type that pandas finds.
-
-    Raises
-    ------
-    InputError
-        As `read_text`; also where a column is missing or stands twice, a row has more or fewer fields than the header,
-        or a value is of another type.
-    """
-    text = read_text(path, what)
-    header = text.split("\n", 1)[0].strip()
-    separator = max(_SEPARATORS, key=header.count)
-    try:
-        rows = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True, skipinitialspace=True))
-    except csv.Error as error:
-        raise InputError(f"{what} {path} is not a table ({error}): correct it, or restore it") from None
-    names = [name.strip() for name in rows[0]] if rows else []
-    for name in columns:
-        if names.count(name) != 1:
-            problem = f"has the column {name!r} twice" if name in names else f"has no column {name!r}"
-            raise InputError(f"{what} {path} {problem}: it needs {', '.join(columns)}")
-    for number, row in enumerate(rows[1:], 2):
-        if row and len(row) != len(names):
-            raise InputError(
-                f"{what} {path} has {len(row)} fields in line {number}, its header {len(names)}: correct the line"
-            )
-    table = pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True, dtype=str, keep_default_na=False)
-    table.columns = names
-    for name in names:
-        if name in columns:
-            table[name] = _convert_column(table[name], columns[name], f"{what} {path}")
-        else:
-            numbers = pd.to_numeric(table[name], errors="coerce")
-            table[name] = table[name] if numbers.isna().any() else numbers
-    return table
-
-
-def read_parquet(path: str | Path, columns: Iterable[str], what: str) -> pd.DataFrame:
-    """Read a Parquet table.
-
-    Parameters
-    ----------
-    path : str or Path
-    columns : iterable of str
-        The columns that the table must have; it may have more.
-    what : str
-        What the table is, for messages.
-
-    Raises
-    ------
-    InputError
-        As `read_bytes`; also where the file is no Parquet, damaged, or lacks a column.
-    """
-    content = read_bytes(path, what, PARQUET_LIMIT)
-    try:
-        table = pd.read_parquet(io.BytesIO(content))
-    except Exception as error:  # a damaged file can raise anything, from OSError to MemoryError
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{what} {path} is damaged or no Parquet file ({reason}): restore it") from None
-    for name in columns:
-        if name not in table.columns:
-            raise InputError(f"{what} {path} has no column {name!r}: restore it, or give the right file")
-    return table
-
-
 def _check_kind(mode: int, path: str | Path, what: str) -> None:
     if stat.S_ISREG(mode):
         return
@@ -361,56 +217,6 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
-
-
-def _check_depth(text: str) -> None:
-    """Refuse deep nesting before PyYAML composes the nodes, which it does recursively."""
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > YAML_DEPTH:
-            raise ValueError(f"nested more than {YAML_DEPTH} levels deep")
-
-
-def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
-    """Count nodes as if every alias were written out; 0 in `counted` marks a node whose inside is being counted."""
-    number = counted.get(id(node))
-    if number == 0:
-        raise ValueError("an alias leads back to itself")
-    if number is None:
-        counted[id(node)] = 0
-        number = 1
-        if isinstance(node, yaml.SequenceNode):
-            number += sum(_count_nodes(item, counted) for item in node.value)
-        elif isinstance(node, yaml.MappingNode):
-            number += sum(_count_nodes(item, counted) for pair in node.value for item in pair)
-        counted[id(node)] = number
-    if number > YAML_NODES:
-        raise ValueError(f"more than {YAML_NODES:,} values, aliases counted as if written out")
-    return number
-
-
-def _convert_column(values: pd.Series, kind: Any, where: str) -> pd.Series:
-    if kind is str:
-        return values
-    may_be_empty = type(None) in typing.get_args(kind)
-    whole = kind is int or int in typing.get_args(kind)
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    wrong = ~numbers.map(math.isfinite)
-    if may_be_empty:
-        wrong &= values.str.strip() != ""
-    if whole:
-        wrong |= numbers.notna() & (numbers % 1 != 0)
-    if wrong.any():
-        first = int(wrong.to_numpy().argmax())
-        kind_name = "a whole number" if whole else "a finite number"
-        raise InputError(
-            f"{where}: {values.name} is {values.iloc[first]!r} in row {first + 1}, not {kind_name}: correct it"
-        )
-    return pd.to_numeric(values).astype(int) if kind is int else numbers
 
 
 def _shorten(value: Any) -> str:

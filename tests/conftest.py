@@ -37,3 +37,15 @@ def tiny_cube(tiny_archive, tmp_path_factory):
     path = workdir / "cube.h5"
     write_cube(cube=path, archive=tiny_archive, workdir=workdir, upsampling="bilinear", seed=1)
     return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a content to a file; returns its path."""
+
+    def write(content, name="file.txt"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write

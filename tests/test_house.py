@@ -22,7 +22,9 @@ GROUND = {
     "outside",
     "parameters",
     "patch",
+    "tables",
     "value_types",
+    "yaml_files",
 }
 # A wing imports the ground and the wings to its left. Scores stand before training, whose loop scores each epoch.
 FLOW = ("archive", "upsampling", "cube", "scores", "training", "scaling", "mapping")

@@ -10,7 +10,8 @@ import pandas as pd
 
 from bigearth.errors import InputError
 from bigearth.files import write_whole
-from bigearth.outside import PARQUET_LIMIT, read_bytes
+from bigearth.outside import read_bytes
+from bigearth.tables import PARQUET_LIMIT
 
 FORMAT = 2  # changes with what an index holds
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bigearth.errors import InputError
-from bigearth.outside import read_parquet
 from bigearth.patch import PATCH_METRES, SPLITS
+from bigearth.tables import read_parquet
 
 COLUMNS = ("patch_id", "labels", "split", "country", "contains_seasonal_snow", "contains_cloud_or_shadow")
 _REMEDY = "restore the file, it belongs to BigEarthNet v2.0"

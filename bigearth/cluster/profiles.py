@@ -9,8 +9,8 @@ from typing import Any
 
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.outside import read_yaml
 from bigearth.parameters import convert, suggest
+from bigearth.yaml_files import read_yaml
 
 FOLDER = ROOT / "slurm" / "sites"
 LAUNCHERS_OF_RUNS = ("srun", "mpi", "horovodrun")

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
+from bigearth.archive.geotiff import Place
 from bigearth.archive.index import read_index
 from bigearth.archive.windows import TileWindows, describe_radiometry, find_windows
 from bigearth.background import read_ahead
@@ -74,6 +75,8 @@ class Work:
         Rows per unit of work.
     folders : list of str
         Of the patch of each row; empty where patches are cut from tiles.
+    places : list of Place
+        Where each patch of a v1.0 archive lies by its own JSON; empty otherwise.
     tiles : list of TileWindows
         What is cut from each tile; empty where patches are read from the archive.
     journaled : dict
@@ -86,6 +89,7 @@ class Work:
     training: int
     slab_rows: int
     folders: list[str]
+    places: list[Place]
     tiles: list[TileWindows]
     journaled: dict[str, JournalEntry]
 
@@ -201,9 +205,16 @@ def _prepare(request: Request, locks: ExitStack) -> Work:
     attributes = _describe_source(request, index, record, tiles, networks)
 
     work = {"request": request, "rows": len(rows), "training": record["train"]}
-    work |= {"slab_rows": max(1, min(SLAB_ROWS, len(rows) // _FEWEST_SLABS)), "tiles": tiles, "folders": []}
+    work |= {
+        "slab_rows": max(1, min(SLAB_ROWS, len(rows) // _FEWEST_SLABS)),
+        "tiles": tiles,
+        "folders": [],
+        "places": [],
+    }
     if request.tiles is None:
         work["folders"] = [str(request.archive / folder) for folder in rows.folder]
+        if record["archive_version"] == 1:
+            work["places"] = [Place(*place) for place in zip(rows.x, rows.y, rows.epsg, strict=True)]
 
     if request.cube.exists():
         check_same(request.cube, rows, request.upsampling, attributes, None if request.tiles else request.archive)
@@ -289,7 +300,7 @@ def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) 
     if work.tiles:
         units = share_tiles(work.tiles, work.slab_rows, work.request.distribution, rank, ranks)
     else:
-        units = share_slabs(work.folders, work.slab_rows, rank, ranks)
+        units = share_slabs(work.folders, work.places, work.slab_rows, rank, ranks)
 
     measured = []
     missing = []

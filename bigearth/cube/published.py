@@ -6,8 +6,8 @@ import numpy as np
 from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.labels import TO_19, label_names
-from bigearth.outside import read_csv
 from bigearth.patch import BANDS_AT, DATASET_OF
+from bigearth.tables import read_csv
 
 # The paper's Table 3, with the number of patches of the test split that carry each label.
 TABLE_3 = ROOT / "results/paper/table3_per_class_f1.csv"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bigearth.archive.geotiff import Place
 from bigearth.archive.pixels import read_patch
 from bigearth.archive.windows import TileWindows, read_windows
 from bigearth.cube.tile_shares import DISTRIBUTIONS
@@ -27,6 +28,8 @@ class Unit:
         Row numbers.
     folders : list of str
         Of the patches; empty where they are cut from a tile.
+    places : list of Place
+        Where the patches must lie, one for each folder; empty where that is not known from their own metadata.
     windows : TileWindows or None
         Of the tile; those of this unit begin at ``first``.
     """
@@ -34,17 +37,19 @@ class Unit:
     name: str
     rows: np.ndarray
     folders: list[str]
+    places: list[Place]
     windows: TileWindows | None = None
     first: int = 0
 
 
-def share_slabs(folders: list[str], slab_rows: int, rank: int, ranks: int) -> list[Unit]:
+def share_slabs(folders: list[str], places: list[Place], slab_rows: int, rank: int, ranks: int) -> list[Unit]:
     """Return the units of a rank where patches are read from an archive: consecutive slabs of rows."""
     starts = np.arange(0, len(folders), slab_rows)
     units = []
     for first in np.array_split(starts, ranks)[rank].tolist():
-        slab = folders[first : first + slab_rows]
-        units.append(Unit(f"slab-{first}", np.arange(first, first + len(slab)), slab))
+        slab = slice(first, first + slab_rows)
+        rows = np.arange(first, first + len(folders[slab]))
+        units.append(Unit(f"slab-{first}", rows, folders[slab], places[slab]))
     return units
 
 
@@ -60,7 +65,7 @@ def share_tiles(tiles: list[TileWindows], slab_rows: int, distribution: str, ran
     for i in deal(counts, ranks)[rank]:
         for first in range(0, counts[i], slab_rows):
             rows = tiles[i].rows[first : first + slab_rows]
-            units.append(Unit(f"{tiles[i].tile.name}-{first}", rows, [], tiles[i], first))
+            units.append(Unit(f"{tiles[i].tile.name}-{first}", rows, [], [], tiles[i], first))
     return units
 
 
@@ -75,18 +80,21 @@ def read_units(units: list[Unit]) -> Iterator[tuple[Unit, Native]]:
     for tile, of_tile in groupby(units, _name_tile):
         if tile is None:
             for unit in of_tile:
-                yield unit, read_slab(unit.folders)
+                yield unit, read_slab(unit.folders, unit.places)
         else:
             yield from _read_tile(list(of_tile))
 
 
-def read_slab(folders: Sequence[str | Path]) -> Native:
-    """Read the native bands of patches of an archive: resolution in m to (n, size, size, bands) uint16."""
+def read_slab(folders: Sequence[str | Path], places: Sequence[Place] = ()) -> Native:
+    """Read the native bands of patches of an archive: resolution in m to (n, size, size, bands) uint16.
+
+    Where places are given, InputError is raised for a patch that lies elsewhere: it is another one under this name.
+    """
     slab = {}
     for metres, bands in BANDS_AT.items():
         slab[metres] = np.empty((len(folders), PIXELS[metres], PIXELS[metres], len(bands)), np.uint16)
     for i, folder in enumerate(folders):
-        read_patch(folder, {metres: array[i] for metres, array in slab.items()})
+        read_patch(folder, {metres: array[i] for metres, array in slab.items()}, places[i] if places else None)
     return slab
 
 

@@ -21,7 +21,8 @@ from bigearth.mapping.reading import read_true_colour
 from bigearth.mapping.scene import Scene
 from bigearth.mapping.store import OWN_NAMES, Store, is_journal
 from bigearth.mapping.trained import TrainedRun
-from bigearth.outside import check_types, read_csv, read_json
+from bigearth.outside import check_types, read_json
+from bigearth.tables import read_csv
 
 RASTER, SQUARES, HTML, IMAGE, AREAS = "scores.tif", "patches.gpkg", "map.html", "true_colour.jpg", "areas.csv"
 PROVENANCE = "provenance.json"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from osgeo import gdal
 
-from bigearth.archive import windows
+from bigearth.archive import tile_pixels, windows
 from bigearth.errors import InputError
 from bigearth.mapping.grid import CELL_METRES, WINDOW_CELLS
 from bigearth.mapping.scene import Scene
@@ -30,11 +30,11 @@ class Reader:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.datasets = windows.open_bands(scene.tile)
+        self.datasets = tile_pixels.open_bands(scene.tile)
         self.mask = gdal.Open(str(scene.mask)) if scene.mask else None
         needed = 0
         for metres, group in self.datasets.items():
-            needed += sum(windows.cache_bytes(dataset, PIXELS[metres]) for dataset in group)
+            needed += sum(tile_pixels.cache_bytes(dataset, PIXELS[metres]) for dataset in group)
         gdal.SetCacheMax(needed)
 
     def read_windows(self, row: int, columns: np.ndarray) -> Iterator[dict[int, np.ndarray]]:
@@ -111,7 +111,7 @@ def read_true_colour(scene: Scene, longest: int) -> np.ndarray:
     -------
     (h, w, 3) uint8 array
     """
-    datasets = windows.open_bands(scene.tile)[10]
+    datasets = tile_pixels.open_bands(scene.tile)[10]
     factor = max(1, max(scene.width, scene.height) / 10 / longest)
     width, height = round(scene.width / 10 / factor), round(scene.height / 10 / factor)
     image = np.empty((height, width, 3))

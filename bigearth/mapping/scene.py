@@ -13,7 +13,7 @@ from pathlib import Path
 
 from osgeo import gdal, osr
 
-from bigearth.archive import products, windows
+from bigearth.archive import products, tile_pixels
 from bigearth.archive.products import Tile
 from bigearth.errors import InputError
 from bigearth.installation import check_projections
@@ -212,7 +212,7 @@ def _link_folder(path: Path, name: str, folder: Path, offset: int | None) -> Til
 
 def _locate(tile: Tile) -> tuple[Place, int, int]:
     """Place and size in m of a tile whose bands have been checked to lie on each other."""
-    first = windows.open_bands(tile)[10][0]
+    first = tile_pixels.open_bands(tile)[10][0]
     path = os.path.realpath(first.GetDescription())
     reference = first.GetSpatialRef()
     epsg = reference and reference.GetAuthorityCode(None)

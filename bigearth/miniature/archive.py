@@ -8,9 +8,11 @@ from pathlib import Path
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.miniature.layouts import write_v1, write_v2
+from bigearth.miniature.places import TILES
 from bigearth.outside import read_json
 from bigearth.patch import MINIATURE_MARKER
 
+FEWEST_PATCHES = len(TILES)
 NOTE = "A generated landscape in the layout of BigEarthNet: for trying the study, not for science."
 
 
@@ -58,8 +60,10 @@ def write_archive(folder: str | Path, patches: int = 1000, seed: int = 1, versio
     Raises
     ------
     InputError
-        The folder exists and is something else.
+        The folder exists and is something else; too few patches.
     """
+    if patches < FEWEST_PATCHES:
+        raise InputError(f"patches is {patches}: give at least {FEWEST_PATCHES}, one for each tile of the miniature")
     folder = Path(folder)
     description = {"note": NOTE, "patches": patches, "seed": seed, "version": version}
     if os.path.lexists(folder):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bigearth import outside
+from bigearth import outside, tables
 from bigearth.errors import InputError
 from bigearth.training.records import HISTORY, TIMINGS
 
@@ -101,7 +101,7 @@ def read_history(run: Path) -> pd.DataFrame:
         The file cannot be read, holds no epoch, or a value is missing or impossible.
     """
     path = run / "history.csv"
-    history = outside.read_csv(path, HISTORY, "history")
+    history = tables.read_csv(path, HISTORY, "history")
     if history.empty:
         raise InputError(f"{path} holds no epoch: {REMEDY}")
     for column, (lowest, highest) in HISTORY_LIMITS.items():
@@ -121,7 +121,7 @@ def read_timings(run: Path) -> pd.DataFrame:
         The file cannot be read, or a value is missing, text, infinite or negative.
     """
     path = run / "timings.csv"
-    timings = outside.read_csv(path, TIMINGS, "timings")
+    timings = tables.read_csv(path, TIMINGS, "timings")
     if (timings[list(SECONDS_COLUMNS)] < 0).any(axis=None):
         raise InputError(f"{path} holds negative times: {REMEDY}")
     return timings

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bigearth import outside
+from bigearth import tables
 from bigearth.scores import metrics
 from bigearth.scores.predictions import Predictions
 
@@ -25,7 +25,7 @@ def read_places(index: Path) -> pd.Series:
     """
     if not index.exists():
         return pd.Series(dtype=str, name="tile")
-    table = outside.read_parquet(index, ["patch", "country", "tile"], "index of the archive")
+    table = tables.read_parquet(index, ["patch", "country", "tile"], "index of the archive")
     unit = "tile" if table["country"].isna().all() else "country"
     return table.set_index("patch")[unit]
 

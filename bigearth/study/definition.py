@@ -9,11 +9,11 @@ from typing import Any
 from bigearth.declarations import Parameter, read_declared
 from bigearth.errors import InputError
 from bigearth.files import ROOT, resolve
-from bigearth.outside import read_yaml
 from bigearth.parameters import convert, suggest
 from bigearth.study.keys import check_keys, check_name
 from bigearth.study.resources import check_resources
 from bigearth.study.run import Run, Study
+from bigearth.yaml_files import read_yaml
 
 STUDY_KEYS = {"study": "str", "defaults": "dict", "runs": "list"}
 RUN_KEYS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.outside import read_yaml
 from bigearth.parameters import suggest
 from bigearth.study import pages
+from bigearth.yaml_files import read_yaml
 
 BENCHMARKS = "bench"
 PUBLISHED = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bigearth import outside
+from bigearth import outside, tables
 from bigearth.cube.reading import Cube
 from bigearth.errors import InputError
 from bigearth.files import resolve, set_aside, write_whole
@@ -199,7 +199,7 @@ def start_tables(folder: Path, state: dict[str, Any]) -> None:
     path = folder / "timings.csv"
     if state["epoch"] and path.exists():
         try:
-            timings = outside.read_csv(path, TIMINGS, "timings")
+            timings = tables.read_csv(path, TIMINGS, "timings")
         except InputError as error:
             kept = set_aside(path)
             print(f"{error}; kept as {kept.name}, the times of epochs 1 to {state['epoch']} are lost", flush=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bigearth import outside
+from bigearth import tables
 from bigearth.cube.reading import Cube, open_cube
 from bigearth.errors import InputError
 from bigearth.files import resolve
@@ -148,14 +148,14 @@ class Training:
         path = self.folder / "history.csv"
         if not path.exists():
             return pd.DataFrame(columns=list(records.HISTORY))
-        return outside.read_csv(path, records.HISTORY, "history")
+        return tables.read_csv(path, records.HISTORY, "history")
 
     def summarise_steps(self) -> pd.DataFrame:
         """Median time of each part of a step, in ms, and images per second: one row per rank.
 
         The first epoch, in which TensorFlow traces the step, is left out where there are others.
         """
-        timings = outside.read_csv(self.folder / "timings.csv", records.TIMINGS, "timings")
+        timings = tables.read_csv(self.folder / "timings.csv", records.TIMINGS, "timings")
         timings["rest_s"] = timings["step_s"] - timings[list(records.TIMED_PARTS)].sum(axis=1)
         if timings["epoch"].max() > 1:
             timings = timings[timings["epoch"] > 1]

@@ -8,7 +8,7 @@ import numpy as np
 from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.archive.products import find_tiles
-from bigearth.archive.windows import open_bands, read_window
+from bigearth.archive.tile_pixels import open_bands, read_window
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT
 from bigearth.upsampling.dsen2 import SCALE, Bands, network_inputs

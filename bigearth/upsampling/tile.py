@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from osgeo import gdal
 
-from bigearth.archive import windows
+from bigearth.archive import tile_pixels
 from bigearth.archive.products import Tile
 from bigearth.files import write_whole
 from bigearth.patch import BANDS, BANDS_AT
@@ -27,7 +27,7 @@ def super_resolve_tile(tile: Tile, models: dict[int, keras.Model], path: str | P
     path : Path or str
         GeoTIFF to write: the twelve bands in wavelength order, uint16, radiometric offset removed.
     """
-    datasets = windows.open_bands(tile)
+    datasets = tile_pixels.open_bands(tile)
     first = datasets[10][0]
     width, height = first.RasterXSize, first.RasterYSize
     options = ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"]
@@ -37,7 +37,7 @@ def super_resolve_tile(tile: Tile, models: dict[int, keras.Model], path: str | P
         out.SetSpatialRef(first.GetSpatialRef())
         for row in range(0, height, _STRIP_LINES):
             lines = min(_STRIP_LINES, height - row)
-            strip = windows.read_window(tile, datasets, 10, 0, row, width, lines)
+            strip = tile_pixels.read_window(tile, datasets, 10, 0, row, width, lines)
             _write(out, 10, strip, 0, row)
         for metres, model in models.items():
             _super_resolve_bands(out, tile, datasets, metres, model)
@@ -91,7 +91,7 @@ def _read_context(
     end = np.array([column + inner + border, row + inner + border]) // scale
     low = np.maximum(start, 0)
     high = np.minimum(end, [raster.RasterXSize, raster.RasterYSize])
-    array = windows.read_window(tile, datasets, metres, *low.tolist(), *(high - low).tolist())
+    array = tile_pixels.read_window(tile, datasets, metres, *low.tolist(), *(high - low).tolist())
     left, top = low - start
     right, bottom = end - high
     return mirror(array[None], (top, bottom, left, right))[0]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal, gdal_array, osr
 
-from bigearth.archive import products
+from bigearth.archive import products, tile_pixels
 from bigearth.archive import windows as windows_module
 from bigearth.files import ROOT
 from bigearth.patch import BANDS, BANDS_AT, PATCH_METRES
@@ -54,7 +54,7 @@ def corners(size):
 def windows(paths, size):
     """The tile route's way."""
     datasets = {10: [gdal.Open(str(path)) for path in paths]}
-    gdal.SetCacheMax(sum(windows_module.cache_bytes(dataset, 120) for dataset in datasets[10]))
+    gdal.SetCacheMax(sum(tile_pixels.cache_bytes(dataset, 120) for dataset in datasets[10]))
     tile = products.Tile("", "", dict.fromkeys(BANDS, 0), None)
     return sum(int(patch[10][0, 0, 0]) for patch in windows_module.read_corners(tile, datasets, corners(size)))
 

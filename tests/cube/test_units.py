@@ -13,7 +13,7 @@ from bigearth.miniature.products import write_products
 @pytest.mark.parametrize("ranks", [1, 2, 3, 20])
 def test_slabs_cover_every_row_once(ranks):
     folders = [f"patch-{i}" for i in range(37)]
-    units = [unit for rank in range(ranks) for unit in share_slabs(folders, 5, rank, ranks)]
+    units = [unit for rank in range(ranks) for unit in share_slabs(folders, [], 5, rank, ranks)]
     assert np.concatenate([unit.rows for unit in units]).tolist() == list(range(37))
     assert [folder for unit in units for folder in unit.folders] == folders
     assert len({unit.name for unit in units}) == len(units)

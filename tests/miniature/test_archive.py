@@ -6,7 +6,7 @@ import pytest
 
 from bigearth.errors import InputError
 from bigearth.miniature import archive, layouts
-from bigearth.miniature.archive import find_archive, miniature, write_archive
+from bigearth.miniature.archive import FEWEST_PATCHES, find_archive, miniature, write_archive
 
 
 def digests(folder):
@@ -61,3 +61,10 @@ def test_the_parameter_of_notebooks(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "write_archive", lambda folder: folder)
     assert find_archive("miniature", tmp_path) == tmp_path / "archive"
     assert find_archive(tmp_path / "own", tmp_path) == tmp_path / "own"
+
+
+@pytest.mark.parametrize("patches", [0, -1, FEWEST_PATCHES - 1])
+def test_too_few_patches_are_refused(tmp_path, patches):
+    with pytest.raises(InputError, match=f"patches is {patches}: give at least {FEWEST_PATCHES}"):
+        write_archive(tmp_path / "archive", patches=patches)
+    assert not list(tmp_path.iterdir())
