@@ -10,6 +10,7 @@ from bigearth.errors import InputError
 from bigearth.mapping.trained import read_run
 from bigearth.scores.metrics import choose_thresholds
 from bigearth.scores.predictions import read_predictions
+from bigearth.scores.sealing import seal
 
 
 def test_thresholds_come_from_the_validation_split(run):
@@ -29,6 +30,7 @@ def test_a_run_without_validation_patches_says_so(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     with h5py.File(tmp_path / "run/predictions.h5", "r+") as file:
         file["split"][:] = 2
+    seal(tmp_path / "run/predictions.h5")
     found = read_run(tmp_path / "run")
     assert (found.thresholds == 0.5).all() and "no validation patches" in found.chosen
 
