@@ -107,7 +107,7 @@ class Acceptance:
             message = str(error).splitlines()[0].rstrip(":")
         history = records.find_folder(self.workdir, self.run) / "history.csv"
         noticed = time.time() - (history.stat().st_mtime if history.exists() else began)
-        found = f"{message}; noticed {noticed:.0f} s after the first epoch" if message else "nobody noticed"
+        found = f"{message}; noticed {noticed:.0f} s after the first epoch" if message else "no error came"
         is_named = f"rank {last} of" in message and noticed < LONGEST_NOTICE
         remedy = "a longer training (epochs), or other options of srun in the site's profile"
         self._add("killed worker", is_named, found, remedy)

@@ -1,4 +1,4 @@
-"""Environment variables that point to another installation: found before they make a riddle of an error."""
+"""Find environment variables that point to another installation, before they cause an error that does not name them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: cores, also within a container's quota, and GPUs that work."""
+"""Count the cores that this process may use, also within a container's quota, and find the GPUs that work."""
 
 import os
 import shutil

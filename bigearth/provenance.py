@@ -1,4 +1,4 @@
-"""Where a result comes from: parameters, commit, versions, machine and cost, in one ``provenance.json``."""
+"""Record the origin of a result in ``provenance.json``: parameters, commit, versions, machine and cost."""
 
 import json
 import os

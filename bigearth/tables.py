@@ -1,4 +1,4 @@
-"""Tables of others: CSV and Parquet, whole and of the expected types, or one line that says why not."""
+"""Read tables of others, CSV and Parquet: whole and of the expected types, else an error in one line."""
 
 import csv
 import io

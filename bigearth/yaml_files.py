@@ -1,4 +1,4 @@
-"""YAML of others: plain values, not too many and not too deep, or one line that says why not."""
+"""Read YAML of others: plain values, not too many and not too deep, else an error in one line."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests share: the generated archive, its cube, and the real patches where they are at hand."""
+"""Fixtures that tests share: the generated archive, its cube, and the real patches if ``--real-data`` names them."""
 
 from pathlib import Path
 

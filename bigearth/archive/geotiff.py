@@ -29,7 +29,7 @@ _TYPES = {3: "H", 4: "I", 12: "d"}
 
 
 class Place(NamedTuple):
-    """Where a band lies: upper left corner in m, and EPSG code."""
+    """Place of a band: upper left corner in m, and EPSG code."""
 
     x: float
     y: float
@@ -44,7 +44,7 @@ class _Array(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Where a file has what differs from file to file."""
+    """Positions in a file of what differs from file to file."""
 
     strips: _Array
     strip_bytes: _Array

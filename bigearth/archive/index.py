@@ -131,7 +131,7 @@ def _describe_sources(archive: Path) -> list[list[int]]:
 
 
 def _first_problem(index: pd.DataFrame, exclude: Iterable[str | Path], archive: Path) -> str | None:
-    """What is wrong with the first damaged patch that is not excluded."""
+    """Describe the first damaged patch that is not excluded."""
     damaged = index.attrs["damaged"]
     if not damaged:
         return None
@@ -200,7 +200,7 @@ def _add_lists(index: pd.DataFrame, lists: Path, known: set[str]) -> dict[str, l
 
 
 def _describe_v1_patch(folder: Path, pixels: bool) -> dict[str, Any] | str:
-    """What a v1.0 patch's JSON says, or what is wrong with the patch."""
+    """Read a v1.0 patch's JSON; return its content, or the patch's first problem."""
     try:
         problem = _check_files(folder) if pixels else None
         if problem:
@@ -249,7 +249,7 @@ def _find_v2_folders(archive: Path, index: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 
 def _check_files(folder: Path) -> str | None:
-    """What is wrong with the band files of a patch: missing, or no regular file."""
+    """Find the first problem of a patch's band files: missing, or no regular file."""
     try:
         with os.scandir(folder) as entries:
             regular = {entry.name: entry.is_file() for entry in entries}
@@ -265,7 +265,7 @@ def _check_files(folder: Path) -> str | None:
 
 
 def _check_labels(labels: list[str], known: tuple[str, ...], where: str | Path) -> str | None:
-    """What is wrong with the labels of a patch."""
+    """Find the first problem of a patch's labels."""
     for label in labels or ["(none)"]:
         if label not in known:
             return f"{where} has label {label!r:.80}, not among the {len(known)}: {_REMEDY}"

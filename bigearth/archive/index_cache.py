@@ -1,4 +1,4 @@
-"""The index of an archive, kept as Parquet beside its checksum: it is believed only where both agree."""
+"""Keep the index of an archive as Parquet beside its checksum, and load it only if both agree."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Unpack a ``.tar.gz`` or ``.tar.zst``: believed after its checksum, later by the number and sizes of its files.
+"""Unpack a ``.tar.gz`` or ``.tar.zst``, and later recognise what was unpacked by the number and size of its files.
 
 An interrupted unpacking goes on: what lies there is compared with the archive, and only what differs is written.
 """

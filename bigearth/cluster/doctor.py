@@ -1,4 +1,4 @@
-"""The report of ``python -m bigearth doctor``: which parts are here, what each is for, what to do.
+"""The report of ``python -m bigearth doctor``: which parts are installed, their purpose, and remedies.
 
 Variables of the environment that mislead a job are found here before it starts.
 """

@@ -1,4 +1,4 @@
-"""Whether mpiexec and mpi4py belong to the same MPI."""
+"""Check that mpiexec and mpi4py belong to the same MPI."""
 
 import re
 import shutil

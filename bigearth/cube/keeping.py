@@ -1,4 +1,4 @@
-"""What already lies at a cube's path: a finished cube of the same content is kept, anything else is never replaced."""
+"""Check what already lies at a cube's path: keep a finished cube of the same content, never replace anything else."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from bigearth.patch import DATASET_OF, SPLITS
 
 # Rows whose pixels are compared with the archive before a finished cube is kept.
 _ROWS_COMPARED = 16
-# Attributes of the file that a request decides, and how a difference in them is said.
+# Attributes of the file that a request decides, and the words for a difference in them (None: both values).
 _ATTRIBUTES = {
     "upsampling": None,
     "source": None,

@@ -1,4 +1,4 @@
-"""What notebook 02 shows of a cube: the selection, the ranks at work, what the cube holds, and larger archives."""
+"""Tables of notebook 02 about a cube: selection, ranks, content, and the time for larger archives."""
 
 import json
 from collections.abc import Mapping, Sequence

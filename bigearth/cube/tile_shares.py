@@ -1,4 +1,4 @@
-"""Which rank cuts the patches of which tile."""
+"""Share tiles out over ranks: each rank cuts the patches of its own tiles."""
 
 import heapq
 from collections.abc import Callable, Sequence

@@ -4,8 +4,8 @@ It holds ``cube.h5`` (complete in layout), ``plan.json`` (what the cube will hol
 lie, and a checksum of all other bytes), one journal per rank, and a lock. Only a finished file is renamed to the cube's
 path, so that an unfinished one is never mistaken for it. A killed process loses what it did not journal, no more.
 
-Nothing in the folder is believed when the writing is resumed: the plan must be the same, the bytes beside the pixels
-must have their checksum, and so must the rows of every journaled unit. Files of others are left alone.
+Everything in the folder is checked before the writing is resumed: the plan must be the same, and the bytes beside the
+pixels and the rows of every journaled unit must have their checksums. Files of others are left alone.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""The files of a finished map: raster, squares, page, areas, the scene's image and where all of it comes from."""
+"""The files of a finished map: raster, squares, page, areas, the scene's image and provenance."""
 
 import shutil
 from contextlib import suppress

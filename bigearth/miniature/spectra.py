@@ -1,4 +1,4 @@
-"""What the covers are made of: reflectances of materials, and the mixture and texture of each class."""
+"""Spectra of the land covers: reflectances of materials, and the mixture and texture of each class."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: of the decisions with a score of 0.7, does the label hold for 70 %?"""
+"""Calibration of scores: of the decisions with a score of 0.7, the label should hold for 70 %."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The model card of a run: what its network was made of, how well it scores, and what it must not be used for.
+"""The model card of a run: data and recipe of its network, its scores, and uses that it is not fit for.
 
 It is written at the end of a training, beside ``model.keras``: so it travels with the network, and nobody has to
 remember to write it.

@@ -1,4 +1,4 @@
-"""What was there before a run: earlier trainings, results, and files that no study wrote."""
+"""Keep what lies in a run's place before it starts: earlier trainings, results, and files that no study wrote."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def check_own(run: Run) -> None:
 
 
 def set_aside_training(run: Run, force: bool) -> None:
-    """A training that was asked to differ from the one in its folder starts anew; the old one is kept beside."""
+    """Move the old training aside (``<run>.old``) if its parameters changed or the run is forced."""
     name = run.parameters.get("run")
     before = run.read_state().get("fingerprint")
     differs = before is not None and before["input"] != run.fingerprint()["input"]
@@ -35,7 +35,7 @@ def set_aside_training(run: Run, force: bool) -> None:
 
 
 def _find_free_name(folder: Path, name: str) -> Path:
-    """A name beside a folder that nothing has yet."""
+    """Find a free name beside a folder."""
     path, number = folder.with_name(name), 2
     while os.path.lexists(path):
         path, number = folder.with_name(f"{name}-{number}"), number + 1
@@ -43,7 +43,7 @@ def _find_free_name(folder: Path, name: str) -> Path:
 
 
 def set_aside_folder(run: Run) -> Path:
-    """Move the tables and figures of the last complete execution aside; the place where they are then."""
+    """Move the tables and figures of the last complete execution aside; return their new place."""
     before = run.results / f".{run.stem}.before"
     run.results.mkdir(parents=True, exist_ok=True)
     if before.exists():  # the process was killed the last time

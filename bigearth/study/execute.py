@@ -176,7 +176,7 @@ def _execute_notebook(run: Run, log: Any, bar: tqdm | None, echo: bool) -> nbfor
 def _finish(run: Run, notebook: nbformat.NotebookNode, started: float, in_job: bool) -> None:
     """Give the executed notebook its name, and write the run's provenance and state."""
     nbformat.validate(notebook)
-    # names instead of this machine's paths: the notebook is going to be read elsewhere
+    # names instead of absolute paths: the notebook is going to be read on other machines
     notebook.metadata.papermill.update(input_path=run.notebook.name, output_path=run.executed.name)
     nbformat.write(notebook, run.partial)
     tasks = run.resources.get("nodes", 1) * run.resources.get("tasks_per_node", 1)

@@ -1,4 +1,4 @@
-"""What a run reads and no run writes: lists, splits, metadata, archives, cubes; its state as text to compare."""
+"""Describe the inputs of a run that no run writes (lists, splits, metadata, archives, cubes) as text to compare."""
 
 import hashlib
 from functools import lru_cache

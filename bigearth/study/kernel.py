@@ -55,7 +55,7 @@ class Engine(NBClientEngine):
 
 
 class AtomicHandler(LocalHandler):
-    """Whoever reads the notebook while it runs finds it whole."""
+    """Write the notebook whole at every save, so that a program that reads it meanwhile never finds half of it."""
 
     def write(self, buf: str, path: str) -> None:
         with write_whole(Path(path)) as partial:

@@ -27,7 +27,7 @@ Links = list[tuple[str, str]]  # pairs of text and address
 def render(results: str | Path = "results") -> Path:
     """Write ``index.html`` and a page per notebook.
 
-    What is missing or broken is said at its place and never stops the rest.
+    A page that is missing or broken is named in the index; all others are written.
 
     Parameters
     ----------

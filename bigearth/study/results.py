@@ -16,7 +16,7 @@ Facts = list[tuple[str, Any]]  # pairs of name and value
 
 @dataclass
 class PageContent:
-    """All that the templates show of one executed notebook; ``notebook`` is None where it cannot be read."""
+    """Content of the page of one executed notebook; ``notebook`` is None where it cannot be read."""
 
     stem: str
     title: str
@@ -34,14 +34,14 @@ class PageContent:
     lead: dict[str, str] | None = None  # the figure that the index shows
 
     def give_up(self, reason: str) -> None:
-        """Make it a page that cannot be shown, for a reason."""
+        """Mark the page as one that cannot be shown, with the reason."""
         self.notebook, self.html, self.state, self.problem = None, "", "unreadable", reason
         self.figures, self.lead = [], None
 
 
 @dataclass
 class StudyContent:
-    """All that the templates show of one study."""
+    """Content of the index of one study."""
 
     name: str
     pages: list[PageContent]
@@ -70,7 +70,7 @@ def read_study(folder: Path) -> StudyContent:
 
 
 def read_page(path: Path) -> PageContent:
-    """Read an executed notebook and the folder beside it; what is missing or broken is said by ``problem``."""
+    """Read an executed notebook and the folder beside it; ``problem`` names what is missing or broken."""
     stem, folder = path.stem, path.parent / path.stem
     page = PageContent(stem, stem, f"{stem}.html")
     record, broken = _read_provenance(folder / "provenance.json")
@@ -165,7 +165,7 @@ def _read_number(record: dict[str, Any], name: str) -> float:
 
 
 def _describe_record(record: dict[str, Any]) -> tuple[Facts, list[tuple[str, Facts]]]:
-    """What stands at the top of a page, and what is folded there, from the driver's record."""
+    """Facts from the driver's record: those at the top of a page, and those that are folded there."""
     groups = {name: record.get(name) for name in ("parameters", "versions", "machine")}
     details = [(name, list(values.items()) if isinstance(values, dict) else []) for name, values in groups.items()]
     machine = record["machine"] if isinstance(record.get("machine"), dict) else {}

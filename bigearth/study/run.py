@@ -1,4 +1,4 @@
-"""A run of a study: one notebook to execute, what it depends on, whether it is finished, and who is at it now."""
+"""A run of a study: one notebook to execute, what it depends on, whether it is finished, and its lock."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def state_folder(self) -> Path:
-        """Where the driver keeps what it knows of a study's runs, beside what they wrote."""
+        """Folder of the runs' states, locks and logs, beside the results."""
         return self.workdir / "studies" / self.study
 
     @property
@@ -80,18 +80,18 @@ class Run:
 
     @property
     def job_log(self) -> Path:
-        """What a Slurm job prints."""
+        """File for the output of a Slurm job."""
         return self.state_folder / f"{self.stem}.log"
 
     @property
     def kernel_log(self) -> Path:
-        """Where a kernel's libraries write past the notebook."""
+        """File for the output of libraries that does not reach the notebook."""
         return self.state_folder / f"{self.stem}.kernel.log"
 
     # ---- its parameters ----
 
     def all_parameters(self) -> dict[str, Any]:
-        """What the notebook gets, and the defaults of its other parameters."""
+        """All parameters of the notebook: those that it is given, and the defaults of the others."""
         defaults = {name: parameter.default for name, parameter in self.declared.items()}
         return defaults | self.parameters
 
@@ -108,7 +108,7 @@ class Run:
         return self._fingerprint
 
     def accept_created_inputs(self) -> None:
-        """Count what the run itself created, such as the generated archive, among its inputs from now on."""
+        """Add what the run itself created, such as the generated archive, to its inputs."""
         self.fingerprint()
         for name, found in read_inputs(self.all_parameters(), self.workdir).items():
             if self._inputs[name] is None:
@@ -149,7 +149,7 @@ class Run:
             written.append(self.workdir / "runs" / self.parameters["run"] / "predictions.h5")
         return [path for path in written if path.exists()]
 
-    # ---- who is at it ----
+    # ---- lock ----
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock the run while it is executed; InputError where another process, such as a job, executes it."""

@@ -1,4 +1,4 @@
-"""Which values a recipe may have; each check raises an InputError in one line, with the parameter and the remedy."""
+"""Limits of a recipe's values; each check raises an InputError in one line, with the parameter and the remedy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

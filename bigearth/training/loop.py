@@ -317,7 +317,7 @@ def describe_divergence(what: str, value: float, epoch: int, step: int, rate: fl
 
 
 def describe_epoch(line: dict[str, Any], epochs: int) -> str:
-    """One line on an epoch, for a person who waits."""
+    """Describe an epoch in one line, for the notebook's reader."""
     rate = line["images"] / line["seconds"]
     return (
         f"epoch {line['epoch']}/{epochs}: loss {line['loss']:.4f}, validation loss {line['val_loss']:.4f}, "

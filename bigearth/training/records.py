@@ -1,4 +1,4 @@
-"""What a run writes and what is believed of it later: its folder, history, timings, and record. Needs no TensorFlow.
+"""The files of a run, written, and read back with checks: history, timings, checkpoint, record. Needs no TensorFlow.
 
 A run is a folder ``<workdir>/runs/<run>``: ``history.csv``, ``timings.csv``, ``checkpoints/``, and, when it is
 finished, ``model.keras``, ``predictions.h5`` and ``provenance.json``.
@@ -107,7 +107,7 @@ def read_earlier(folder: Path, parameters: dict[str, Any], trained_on: dict[str,
     Raises
     ------
     InputError
-        The earlier run had other parameters, was trained on another cube, or its record cannot be believed.
+        The earlier run had other parameters, was trained on another cube, or its record holds impossible values.
     """
     if all((folder / name).exists() for name in FINISHED_FILES):
         record = read_record(folder)

@@ -157,7 +157,7 @@ def count_started() -> int:
 
 
 def set_horovod_defaults() -> None:
-    """Set what Horovod reads from the environment, where nobody has."""
+    """Set Horovod's environment variables, unless they are set already."""
     env = os.environ
     # On CPUs Horovod's thread waits by polling, at the cost of a third of a core: over MPI it yields when idle, over
     # Gloo it sleeps longer between its rounds (a GPU node has a core for it: leave one free).

@@ -1,4 +1,4 @@
-"""What one worker trains with: network, optimizer, compiled step and scoring, made from a recipe and a cube."""
+"""Make what one worker needs for training from a recipe and a cube: network, optimizer, compiled step, scoring."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from bigearth.training.team import Team
 
 @dataclass
 class Trainer:
-    """What one worker trains with: everything that stays the same from epoch to epoch."""
+    """Network, optimizer, step and scoring of one worker: everything that stays the same from epoch to epoch."""
 
     team: Team
     recipe: Recipe

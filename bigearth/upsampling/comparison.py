@@ -1,4 +1,4 @@
-"""What notebook 07 shows: the methods that bring coarse bands to 10 m, compared on patches of a cube."""
+"""Compare the methods that bring coarse bands to 10 m on patches of a cube (notebook 07)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The kept index is believed only where its checksum agrees; what the study did not write is left alone."""
+"""The kept index is loaded only if its checksum agrees; what the study did not write is left alone."""
 
 import os
 import shutil

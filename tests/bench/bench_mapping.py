@@ -165,8 +165,8 @@ def main():
     table = pd.DataFrame(rows)
     for name in ("patches_per_s", "patches_per_processor_s"):
         table[f"{name}_ratio"] = table[name] / table[name][:2].min()
-    (ROOT / "results/bench").mkdir(parents=True, exist_ok=True)
-    table.round(3).to_csv(ROOT / "results/bench/mapping.csv", index=False)
+    (ROOT / "scratch/results/bench").mkdir(parents=True, exist_ok=True)
+    table.round(3).to_csv(ROOT / "scratch/results/bench/mapping.csv", index=False)
     print(table.round(3).to_string(index=False))
     missed = []
     if table["patches_per_s_ratio"][2] < WANTED_RATIO:

@@ -1,4 +1,4 @@
-"""The folder of an unfinished cube: what is believed of it, and what is left alone."""
+"""The folder of an unfinished cube: what is checked before it is resumed, and what is left alone."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a run depends on, whether it is finished, and who is at it."""
+"""A run: its inputs, whether it is finished, and its lock."""
 
 import json
 
