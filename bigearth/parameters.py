@@ -15,10 +15,12 @@ import typing
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import yaml
 
 from bigearth.errors import InputError
 from bigearth.value_types import describe_type, is_union, read_type
+from bigearth.yaml_files import parse_yaml
 
 TRUE_WORDS = {"true", "yes", "on", "y", "1"}
 FALSE_WORDS = {"false", "no", "off", "n", "0"}
@@ -112,6 +114,8 @@ def escape(value: Any) -> Any:
 
 
 def _convert(value: Any, annotation: Any) -> Any:
+    if isinstance(value, np.generic):  # what an edited cell may hold
+        value = value.item()
     if isinstance(value, str):
         _check_text(value)
     if annotation is Any:
@@ -256,10 +260,7 @@ def _split_list(text: str, item_type: Any) -> list:
     """Read "[a, b]" or "a, b"; one word is a list only of text: 5 is rather a number too few."""
     text = text.strip()
     if text.startswith("["):
-        value = _load_yaml(text)
-        if not isinstance(value, list):
-            raise _Mismatch
-        return value
+        return _load_flow_list(text, item_type)
     words = [word.strip() for word in text.split(",")]
     if len(words) == 1 and item_type is not str:
         raise _Mismatch
@@ -276,10 +277,20 @@ def _convert_dict(value: Any) -> dict:
     return value
 
 
+def _load_flow_list(text: str, item_type: Any) -> list:
+    """Read "[a, b]"; items of a declared type stay text, so that 010 is the same with and without brackets."""
+    value = _load_yaml(text)
+    if not isinstance(value, list):
+        raise _Mismatch
+    if item_type is Any:
+        return value
+    return yaml.load(text, yaml.BaseLoader)  # which makes nothing but text, lists and mappings
+
+
 def _load_yaml(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return parse_yaml(text)
+    except ValueError:
         raise _Mismatch from None
 
 

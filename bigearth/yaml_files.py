@@ -16,7 +16,7 @@ YAML_DEPTH = 50
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML as a person reads it: times (10:00:00), dates and numbers with leading zeros stay text, 1e-3 is a number."""
+    """YAML as a person reads it: 10:00:00, 2024-05-01, 2024_05 and 007 stay text, 1e-3 is a number."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "null", "merge")]
@@ -37,9 +37,9 @@ class _YamlLoader(yaml.SafeLoader):
 
 _NUMBER_STARTS = list("-+0123456789.")
 
-_FLOAT = r"[-+]?((0|[1-9][0-9_]*)?\.[0-9]+|(0|[1-9][0-9_]*)\.)([eE][-+]?[0-9]+)?$|[-+]?[1-9][0-9]*[eE][-+]?[0-9]+$"
+_FLOAT = r"[-+]?((0|[1-9][0-9]*)?\.[0-9]+|(0|[1-9][0-9]*)\.)([eE][-+]?[0-9]+)?$|[-+]?[1-9][0-9]*[eE][-+]?[0-9]+$"
 _INFINITE = r"|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
-_YamlLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9_]*)$"), _NUMBER_STARTS)
+_YamlLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), _NUMBER_STARTS)
 _YamlLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_FLOAT + _INFINITE), _NUMBER_STARTS)
 
 
@@ -56,6 +56,15 @@ def read_yaml(path: str | Path, what: str) -> Any:
     """
     text = read_text(path, what, YAML_LIMIT)
     try:
+        return parse_yaml(text)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{what} {path} is not valid YAML ({reason}): correct it") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse a text of plain values as `read_yaml` does; ValueError says why it cannot be read."""
+    try:
         _check_depth(text)
         loader = _YamlLoader(text)
         try:
@@ -67,8 +76,7 @@ def read_yaml(path: str | Path, what: str) -> Any:
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{what} {path} is not valid YAML ({reason}): correct it") from None
+        raise ValueError(str(error)) from None
 
 
 def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:

@@ -3,6 +3,7 @@
 import datetime
 import math
 
+import numpy as np
 import pytest
 
 from bigearth import parameters
@@ -32,6 +33,9 @@ from bigearth.parameters import convert, convert_all
         (["a", 2024], "list[str]", ["a", "2024"]), ("[a, 'b']", "list[str]", ["a", "b"]),
         ("rgb", "str or list[str]", "rgb"), ("[B02, B03]", "str or list[str]", ["B02", "B03"]),
         ("B02,B03", "str or list[str]", ["B02", "B03"]), (["B02"], str | list[str], ["B02"]),
+        ("[010, 1]", "list[int]", [10, 1]), ("[010, 2024_05]", "list[str]", ["010", "2024_05"]),
+        ("[1.10, no]", "list[str]", ["1.10", "no"]), ("[a, 10:30]", "str or list[str]", ["a", "10:30"]),
+        (np.bool_(False), "bool", False), (np.int64(3), "int", 3), (np.str_("no"), "bool", False),
         ("{clipnorm: 1.0}", "dict or None", {"clipnorm": 1.0}), ({}, "dict", {}), ("none", "dict or None", None),
     ],
 )  # fmt: skip
@@ -55,7 +59,8 @@ def test_text_means_what_a_person_means(value, annotation, expected):
         (5, "list[int]"), ("5", "list[int]"), ("3463", "list[int]"), ([1, True], "list[int]"), ([1, None], "list[int]"),
         ("[1, x]", "list[int]"), ("[1", "list[int]"), ({"a": 1}, "list[str]"), ([["a"]], "list[str]"),
         ([1.5], "str or list[str]"), (2.5, "str or list[str]"), ([1], "dict"), ("a", "dict"),
-        ({1: 2}, "dict"), ("{a", "dict"),
+        ({1: 2}, "dict"), ("{a", "dict"), ("[10:30]", "list[int]"), ("[1_000]", "list[int]"),
+        ("{a: 1, a: 2}", "dict"), ("{a: &x [*x]}", "dict"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_an_error_in_one_line(value, annotation):

@@ -8,6 +8,7 @@ from tests.other_files import READERS, assert_refused
 
 def test_yaml_means_what_a_person_means(file):
     text = "time: 10:00:00\ndate: 2024-01-01\naccount: 0123\nrate: 1e-3\nn: -12\nx: 2.5\nyes: no\nnone: null\ntext: a\n"
+    text += "run: 2024_05\n"
     assert yaml_files.read_yaml(file(text), "file") == {
         "time": "10:00:00",
         "date": "2024-01-01",
@@ -18,6 +19,7 @@ def test_yaml_means_what_a_person_means(file):
         True: False,
         "none": None,
         "text": "a",
+        "run": "2024_05",
     }
     assert yaml_files.read_yaml(file(""), "file") is None
     assert yaml_files.read_yaml(file("a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}\n"), "file")["d"] == {"b": 1, "e": 2}

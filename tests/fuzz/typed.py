@@ -47,7 +47,16 @@ LISTS = st.lists(st.integers(0, 99), max_size=5).flatmap(
 FILES = st.sampled_from(
     [(list[str], ["list.csv"], "list.csv"), (list[str], [], "[]"), (list[str], ["a.csv", "b.csv"], "[a.csv, b.csv]")]
 )
-MEANT = st.one_of(BOOLEANS, NUMBERS, TEXTS, NOTHING, LISTS, FILES)
+LOOKS_LIKE_NUMBERS = st.lists(
+    st.sampled_from(["010", "2024_05", "1_000", "10:30", "1.10", "no", "1e3", "0x10", "2018-05-01"]),
+    min_size=2,
+    max_size=4,
+).flatmap(
+    lambda words: st.sampled_from(
+        [(list[str], words, f"[{', '.join(words)}]"), (list[str], words, ", ".join(words)), (list[str], words, words)]
+    )
+)
+MEANT = st.one_of(BOOLEANS, NUMBERS, TEXTS, NOTHING, LISTS, FILES, LOOKS_LIKE_NUMBERS)
 
 # values that cannot be meant as the type: only the one line is right
 ODD = st.one_of(
