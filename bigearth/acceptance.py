@@ -126,7 +126,7 @@ class Acceptance:
         return table
 
     def describe(self, what: str) -> str:
-        """What was found by one check, as a sentence."""
+        """Describe the finding of one check in a sentence."""
         found = next(line["found"] for line in self.verdict if line["what"] == what)
         return f"{what[0].upper()}{what[1:]}: {found}."
 

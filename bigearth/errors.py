@@ -10,7 +10,7 @@ class Readable(Exception):
 
 
 class InputError(Readable):
-    """What the user gave cannot be used; the message is one line that names the file or parameter and the remedy."""
+    """An input that cannot be used; the message is one line that names the file or parameter and the remedy."""
 
 
 class Interrupted(Readable):

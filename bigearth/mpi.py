@@ -109,7 +109,7 @@ def on_first_rank(comm: Communicator, function: Callable[..., Result], *argument
 
 
 def _describe_failure(error: Exception | None) -> tuple[type[Exception], str] | None:
-    """What the other ranks raise for this rank's exception."""
+    """Describe this rank's exception for the other ranks to raise."""
     if error is None:
         return None
     if isinstance(error, InputError):

@@ -1,3 +1,5 @@
+"""Reading ahead in a thread: order, exceptions, and an early end."""
+
 import pytest
 
 from bigearth import background

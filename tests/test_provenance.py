@@ -1,3 +1,5 @@
+"""The record of a result: commit, versions, machine and cost."""
+
 import json
 import time
 

@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class _Array(NamedTuple):
-    """Where the values of a tag stand in the file."""
+    """Position and form of a tag's values in the file."""
 
     position: int
     form: str

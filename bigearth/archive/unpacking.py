@@ -189,7 +189,7 @@ def _record_path(path: Path) -> Path:
 
 
 def _read_record(path: Path, folder: Path) -> dict[str, list[int]]:
-    """What was unpacked into this folder: name at the top to number of files and bytes; empty where nothing was."""
+    """Read the record of what was unpacked into this folder: name at the top to number of files and bytes, or empty."""
     place = _record_path(path)
     if not place.exists() or place.stat().st_size == 0:  # an earlier version wrote an empty file
         return {}

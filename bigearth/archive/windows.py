@@ -27,7 +27,7 @@ _PATCHES_AT_ONCE = 23  # two megabytes at 10 m, which stay in the processor's ca
 
 @dataclass(frozen=True)
 class TileWindows:
-    """What is cut from a tile, in raster order.
+    """Windows to be cut from one tile, in raster order.
 
     Attributes
     ----------

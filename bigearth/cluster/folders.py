@@ -1,6 +1,7 @@
 """The folder of a group of workers: its keys and logs, for this user alone, removed with the group.
 
-Where the whole machine goes down, nobody removes it: the next start does. Only files that a group writes are removed.
+If the whole machine goes down, the folder stays until the next start removes it. Only files that a group writes are
+removed.
 """
 
 import json

@@ -11,7 +11,7 @@ import psutil
 from bigearth.errors import InputError
 
 ASK_SECONDS = 60  # that scontrol may take to answer
-UNUSED_ADDRESS = ("192.0.2.1", 9)  # reserved for documentation (RFC 5737): nobody is asked
+UNUSED_ADDRESS = ("192.0.2.1", 9)  # reserved for documentation (RFC 5737): no packet is sent
 
 
 def find_address(interface: str | None) -> str:

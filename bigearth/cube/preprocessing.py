@@ -46,7 +46,7 @@ _FEWEST_SLABS = 32  # of a small archive, so that it too is spread over ranks an
 
 @dataclass(frozen=True)
 class Request:
-    """What `write_cube` was asked for: its parameters, paths resolved."""
+    """Parameters of `write_cube`, paths resolved."""
 
     cube: Path
     archive: Path
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Work:
-    """What every rank needs to know to write its share of a cube.
+    """Description of a cube from which every rank writes its share.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Share:
-    """What a rank did: rows it wrote, rows of an interrupted run it found whole, and what was measured of all."""
+    """Result of a rank: rows that it wrote, rows of an interrupted run that it found whole, measurements of all."""
 
     written: int
     found: int

@@ -111,7 +111,7 @@ def order_salt(seed: int) -> str:
 
 
 def _split(rows: pd.DataFrame, splits: str | Path | None, seed: int, known: set[str]) -> tuple[str, pd.Series]:
-    """How the rows were split, and the split of each (None where no list names it)."""
+    """Split the rows; return the kind of split, and the split of each row (None where no list names it)."""
     if not splits and rows.split.notna().any():
         return OWN_SPLITS, rows.split
     if not splits or splits == "random":
@@ -123,7 +123,7 @@ def _split(rows: pd.DataFrame, splits: str | Path | None, seed: int, known: set[
 
 
 def _count_known(listed: Iterable[str], known: set[str], path: str | Path) -> int:
-    """How many listed names the archive has; warn of those that it has not.
+    """Count the listed names that the archive has; warn of those that it lacks.
 
     Raises
     ------

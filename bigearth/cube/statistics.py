@@ -20,7 +20,7 @@ _LINE = 20
 
 @dataclass(frozen=True)
 class RowMeasurements:
-    """What was measured of some rows of a cube.
+    """Measurements of some rows of a cube.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ from bigearth.outside import read_json
 
 @dataclass(frozen=True)
 class Work:
-    """What every rank needs to know of a map; ``written`` are the pieces that an interrupted run left."""
+    """Description of a map from which every rank works; ``written`` are the pieces that an interrupted run left."""
 
     folder: Path
     partial: Path
@@ -131,7 +131,7 @@ def write_map(
 
 
 def _agree(comm: Any, function: Callable[[], Any]) -> Any:
-    """Call a function on every rank; where it fails on one, raise on all, so that nobody is left waiting."""
+    """Call a function on every rank; where it fails on one, raise on all, so that no rank waits for a failed one."""
     result, error = None, None
     try:
         result = function()
@@ -188,7 +188,7 @@ def _prepare(
 
 
 def _describe(run: TrainedRun, scene: Scene, grid: Grid, chosen: dict[str, Any]) -> dict[str, Any]:
-    """What the map is made of and how, as JSON has it: two maps with the same description are the same."""
+    """Describe the origin and making of a map as JSON has it: two maps with the same description are the same."""
     return {
         "run": run.name,
         "network": run.fingerprint(),

@@ -31,7 +31,7 @@ _UNPACKED = re.compile(r"\.SAFE/(MTD_MSIL2A\.xml|[^/]*_MTD_SAFL2A_[^/]*\.xml|GRA
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scene lies: its upper left corner in m, and its projection."""
+    """Place of a scene: its upper left corner in m, and its projection."""
 
     x: float
     y: float

@@ -60,7 +60,7 @@ def render_bands(
 
 
 def _draw_snow(tile: Tile, cover: np.ndarray, height: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Where snow lies: on the heights, not on water."""
+    """Draw snow on the heights, not on water."""
     water = np.isin(CODE, _WATER_CODES)[cover]
     snow = np.zeros(cover.shape, bool)
     if tile.snow:

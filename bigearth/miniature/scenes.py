@@ -67,7 +67,7 @@ class Scene:
 
 
 def window_of(patch: Patch, metres: int) -> tuple[slice, slice]:
-    """Where a patch lies in an array of its tile, in pixels of `metres`."""
+    """Return the window of a patch in an array of its tile, in pixels of `metres`."""
     size = PIXELS[metres]
     return np.s_[patch.row * size : (patch.row + 1) * size, patch.col * size : (patch.col + 1) * size]
 

@@ -98,7 +98,7 @@ def fit_parameters(
 
 
 def _find_undetermined(log_seconds: Callable[..., np.ndarray], workers: np.ndarray, logs: np.ndarray) -> np.ndarray:
-    """Which parameters the modelled times hardly depend on; the points say nothing about these."""
+    """Find the parameters that the modelled times hardly depend on; the points cannot determine these."""
     sensitivities = []
     for i in range(len(logs)):
         moved = logs.copy()

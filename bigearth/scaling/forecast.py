@@ -97,7 +97,7 @@ def compare_remedies(machines: Sequence[str] = MACHINES, gpus: int = 256) -> pd.
 
 
 def list_remedies(p: Figures, gpus: int) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """What each remedy changes on a machine with figures ``p``: (before, after).
+    """List what each remedy changes on a machine with figures ``p``: (before, after).
 
     The first two change what is read from the shared file system; the others start from the archive in memory and
     8,192 patches in all.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """What the time and the memory of a training step depend on.
+    """Sizes that decide the time and the memory of a training step.
 
     Attributes
     ----------

@@ -145,7 +145,7 @@ def time_training(
 
 
 def find_problems(row: dict[Any, Any], p: Figures, deadline_hours: float, images: float) -> list[str]:
-    """Why one row of the plan cannot be recommended; empty where nothing is against it."""
+    """List the reasons against recommending one row of the plan; empty if there are none."""
     problems = []
     if row["low_h"] > deadline_hours:
         problems.append("too late")

@@ -42,7 +42,7 @@ REMEDY = "leave the run out of `runs`, or train it under another name"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What ``provenance.json`` of a finished run says.
+    """Content of a finished run's ``provenance.json``.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class Comparison:
 
     @property
     def warning(self) -> str:
-        """What is wrong with the splits; empty where nothing is."""
+        """Warning about the splits; empty if there is none."""
         if (self.scored, self.chosen_on) == ("test", "validation"):
             return ""
         return (
@@ -116,7 +116,7 @@ class Comparison:
         return str(self.micro_f1.idxmax())
 
     def compare_with_best(self) -> pd.DataFrame:
-        """How far the best run is ahead of each other run that was scored on the same patches.
+        """Measure the lead of the best run over each other run that was scored on the same patches.
 
         Returns
         -------
@@ -199,7 +199,7 @@ class Comparison:
         return self.class_f1[self.class_f1["run"] == run].set_index("label")["value"]
 
     def compare_bands(self) -> pd.DataFrame:
-        """What twelve bands add to the F1 of each class: ``label, gain, low, high, paper``, sorted by gain.
+        """Compute the gain in F1 of each class by twelve bands: ``label, gain, low, high, paper``, sorted by gain.
 
         Empty unless an RGB and a multispectral run were scored on the same patches.
         """

@@ -16,7 +16,7 @@ MOST_CANDIDATES = 20_000
 
 
 def count_cooccurrence(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
-    """How often labels share a patch, and how often one is given where another was missed.
+    """Count how often labels share a patch, and how often one is given where another was missed.
 
     Parameters
     ----------

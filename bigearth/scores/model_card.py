@@ -1,7 +1,6 @@
 """The model card of a run: data and recipe of its network, its scores, and uses that it is not fit for.
 
-It is written at the end of a training, beside ``model.keras``: so it travels with the network, and nobody has to
-remember to write it.
+It is written at the end of a training, beside ``model.keras``, so that it travels with the network.
 """
 
 from pathlib import Path

@@ -23,7 +23,7 @@ def read_table3() -> pd.DataFrame:
 
 
 def compare_averages() -> pd.DataFrame:
-    """Which average Table 2's F1 may be, computed from what the paper printed itself.
+    """Compare Table 2's F1 with the averages that follow from the paper's other figures.
 
     Table 3 gives the plain and the support-weighted mean over classes. The harmonic mean of Table 2's own precision and
     recall is the F1 of a micro average, up to the rounding of two digits.

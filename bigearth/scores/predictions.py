@@ -28,7 +28,7 @@ REMEDY = "leave the run out, or train it again under another name"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a run predicted.
+    """Predictions of a run.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Predictions:
 
 
 class LabelledPatches(Protocol):
-    """What `write_predictions` needs of a cube."""
+    """The part of a cube that `write_predictions` needs."""
 
     @property
     def labels(self) -> Sequence[str]:

@@ -56,7 +56,7 @@ def find_archive(archive: str | None, workdir: Path) -> Path | None:
 
 
 def locate_list(name: str, archive: Path | None) -> Path:
-    """Where a list is, or will be once the archive is there: a bare file name is one of the archive's ``lists/``."""
+    """Find a list, also before the archive is there: a bare file name is one of the archive's ``lists/``."""
     own = find_packed(resolve(name))
     if archive is None or Path(name).name != name:
         return own

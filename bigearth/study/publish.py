@@ -153,7 +153,7 @@ def _list_results(executed: Path) -> Sequence[Path]:
 
 
 def _run_git(root: Path, *arguments: str) -> str:
-    """What git prints; InputError with its message where it fails."""
+    """Return what git prints; raise InputError with its message where it fails."""
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True)
     except OSError as error:

@@ -39,7 +39,7 @@ class Job:
 
 
 def name_job(run: Run) -> str:
-    """What Slurm calls the job of a run."""
+    """Return the name of a run's job in Slurm."""
     return f"{run.study}:{run.name}"
 
 

@@ -1,4 +1,4 @@
-"""How a network is trained: one recipe, checked before any worker starts. Needs no TensorFlow."""
+"""The settings of a training: one recipe, checked before any worker starts. Needs no TensorFlow."""
 
 import dataclasses
 import typing
@@ -22,7 +22,7 @@ REFERENCE_BATCH = 256  # patches of the global batch that learning_rate is given
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """All settings of a training.
 
     Defaults are those of the miniature study (``papermill_runs/mini.yaml``); ``papermill_runs/paper.yaml`` has the
     paper's values. A recipe converts its values to their declared types and checks their ranges when it is made.
@@ -250,7 +250,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a recipe amounts to on a cube and a number of workers.
+    """The work that a recipe makes on a cube and a number of workers.
 
     Attributes
     ----------

@@ -79,7 +79,7 @@ def find_folder(workdir: Path | str, run: str) -> Path:
 
 
 def describe_data(cube: Cube) -> dict[str, Any]:
-    """What a run was trained on, for its record: {classes, patches by split, selection}."""
+    """Describe the data of a run for its record: {classes, patches by split, selection}."""
     return {
         "classes": len(cube.labels),
         "patches": {split: len(rows) for split, rows in cube.rows.items()},

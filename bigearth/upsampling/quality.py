@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from bigearth.patch import BANDS_AT
 from bigearth.upsampling.interpolation import interpolate
 
-if TYPE_CHECKING:  # Keras takes seconds to load, and without networks nobody needs it
+if TYPE_CHECKING:  # Keras takes seconds to load, and is needed only with networks
     import keras
 
 Bands = dict[int, np.ndarray]

@@ -66,7 +66,7 @@ def _write(out: gdal.Dataset, metres: int, array: np.ndarray, column: int, row: 
 
 
 def _start_windows(length: int, inner: int) -> list[int]:
-    """Where windows of `inner` pixels begin so that they cover `length`; the last one ends with it."""
+    """List where windows of `inner` pixels start to cover `length`; the last one ends with it."""
     return sorted({min(start, length - inner) for start in range(0, length, inner)})
 
 

@@ -1,3 +1,5 @@
+"""Verification of a cube: a whole one passes, each kind of damage is named."""
+
 import json
 import shutil
 

@@ -1,3 +1,5 @@
+"""Writing the cube: its content, the same bytes on any number of ranks, resumption, and refused input."""
+
 import errno
 import json
 import os

@@ -1,3 +1,5 @@
+"""An opened cube: its content, and files that are missing, incomplete or damaged."""
+
 import h5py
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Selection of patches: exclusions, splits, order of rows, and the record of the choices."""
+
 import shutil
 
 import pandas as pd

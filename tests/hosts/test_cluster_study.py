@@ -86,7 +86,7 @@ def test_what_the_site_does_not_have(study, slurm, site, resources, message):
 
 @pytest.mark.parametrize("resources", [{"time": "99:00:00"}, {"nodes": 64}])
 def test_more_than_the_partition_gives(study, slurm, resources):
-    """Slurm accepts such a job and lets it wait for ever: whoever watches is told, and the job is withdrawn."""
+    """Slurm accepts such a job and lets it wait for ever: --watch says so, and the job is cancelled."""
     run = training()
     run["resources"] |= resources
     code, printed = study(run).run("--slurm", "mini", "--watch", timeout=120)

@@ -1,3 +1,5 @@
+"""Augmentation: the symmetries of the square, and mix-up."""
+
 import keras
 import numpy as np
 

@@ -1,3 +1,5 @@
+"""Batches of rows: every row once per epoch, shares of workers, and repeats of rare classes."""
+
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Patches of a folder, classified by a finished run."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Limits of a recipe's values: each wrong one is refused in a line."""
+
 import pytest
 
 from bigearth.errors import InputError

@@ -1,3 +1,5 @@
+"""The network: its size, its inputs, its scaling, and its loss."""
+
 import keras
 import numpy as np
 import pytest

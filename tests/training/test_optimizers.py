@@ -1,3 +1,5 @@
+"""Optimizers by name, and LARS beside its formula."""
+
 import inspect
 
 import keras

@@ -1,3 +1,5 @@
+"""The recipe: its checks against a cube, and its learning rates."""
+
 import ast
 import json
 import pickle

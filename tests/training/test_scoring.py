@@ -1,3 +1,5 @@
+"""Scoring of a split: shares of workers put together."""
+
 from types import SimpleNamespace
 
 import numpy as np

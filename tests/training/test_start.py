@@ -1,3 +1,5 @@
+"""A training as a notebook sees it: checks before the start, and what is read afterwards."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""One training step."""
+
 import keras
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Network, optimizer and step of one worker, made from a recipe; the check of the backend."""
+
 import keras
 import numpy as np
 import pytest
