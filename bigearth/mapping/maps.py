@@ -4,6 +4,7 @@ A map that was interrupted goes on where it stopped when it is started again wit
 kept.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from bigearth.mapping.store import LOCK, PLAN, Store, count_written, is_begun, w
 from bigearth.mapping.trained import TrainedRun, read_run
 from bigearth.mpi import communicator
 from bigearth.outside import read_json
+from bigearth.upsampling.datasets import load_networks
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def write_map(
     Returns
     -------
     dict
-        rank, ranks, folder, windows (of this rank), seconds (to classify them).
+        rank, ranks, folder, windows (of this rank), seconds (to classify them, from the loaded network on).
 
     Raises
     ------
@@ -123,9 +125,7 @@ def write_map(
         work = comm.bcast(work) if comm else work
         if work is None:
             return {"rank": rank, "ranks": size, "folder": str(folder), "windows": 0, "seconds": 0.0}
-        began = time.perf_counter()
-        windows = _agree(comm, lambda: _classify_share(work, rank, size))
-        seconds = time.perf_counter() - began
+        windows, seconds = _agree(comm, lambda: _classify_share(work, rank, size))
         _agree(comm, lambda: _finish(work, started, size) if rank == 0 else None)
     return {"rank": rank, "ranks": size, "folder": str(folder), "windows": windows, "seconds": seconds}
 
@@ -162,9 +162,10 @@ def _prepare(
         raise InputError(f"{partial} exists and is no unfinished map: choose another folder for results")
     stack.enter_context(locked(partial / LOCK, f"map {folder}"))
     try:
+        networks = load_networks(run.upsampling, weights)
         scene = open_scene(product, partial / "scene", chosen["offset"])
         grid = make_grid(scene.width, scene.height, chosen["stride"])
-        plan = _describe(run, scene, grid, chosen)
+        plan = _describe(run, scene, grid, chosen, networks)
         finished = _is_finished(folder, plan)
     except InputError:
         if not (partial / PLAN).exists():
@@ -175,23 +176,28 @@ def _prepare(
         return None
     shape = (len(grid.rows), len(grid.columns), len(run.labels))
     store = Store(partial, shape)
+    super_resolved = partial / "scene" / "super.tif" if networks else None
     written = set()
     if is_begun(partial, plan, shape):
         written = store.find_written()
     else:
+        if super_resolved:
+            super_resolved.unlink(missing_ok=True)  # of other networks, or another offset
         store.create()
         write_plan(partial, plan)
-    super_resolved = None
-    if run.upsampling == "dsen2":
-        super_resolved = _super_resolve(scene, weights, partial)
+    if super_resolved and not super_resolved.exists():
+        _super_resolve(scene, networks, super_resolved)
     return Work(folder, partial, plan, run, scene, grid, written, super_resolved)
 
 
-def _describe(run: TrainedRun, scene: Scene, grid: Grid, chosen: dict[str, Any]) -> dict[str, Any]:
+def _describe(
+    run: TrainedRun, scene: Scene, grid: Grid, chosen: dict[str, Any], networks: dict[int, Any] | None
+) -> dict[str, Any]:
     """Describe the origin and making of a map as JSON has it: two maps with the same description are the same."""
     return {
         "run": run.name,
         "network": run.fingerprint(),
+        "super-resolution": _fingerprint(networks) if networks else None,
         "product": scene.name,
         "epsg": scene.place.epsg,
         "corner": [scene.place.x, scene.place.y],
@@ -201,6 +207,15 @@ def _describe(run: TrainedRun, scene: Scene, grid: Grid, chosen: dict[str, Any])
         "masked_from": chosen["masked_from"],
         "thresholds": [float(value) for value in run.thresholds],
     }
+
+
+def _fingerprint(networks: dict[int, Any]) -> str:
+    """SHA-256 of the weights of DSen2's networks."""
+    digest = hashlib.sha256()
+    for metres in sorted(networks):
+        for array in networks[metres].get_weights():
+            digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
@@ -223,21 +238,16 @@ def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
     return True
 
 
-def _super_resolve(scene: Scene, weights: str | Path, partial: Path) -> Path:
-    """Bring the scene to 10 m with DSen2, once."""
-    from bigearth.upsampling.datasets import load_networks
-    from bigearth.upsampling.tile import super_resolve_tile
+def _super_resolve(scene: Scene, networks: dict[int, Any], path: Path) -> None:
+    """Bring the scene to 10 m with DSen2: on this rank alone, while the others wait for the file."""
+    from bigearth.upsampling.tile import super_resolve_tile  # TensorFlow takes seconds to load
 
-    networks = load_networks("dsen2", weights) or {}
-    path = partial / "scene" / "super.tif"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        super_resolve_tile(scene.tile, networks, path)
-    return path
+    path.parent.mkdir(exist_ok=True)
+    super_resolve_tile(scene.tile, networks, path)
 
 
-def _classify_share(work: Work, rank: int, size: int) -> int:
-    """Classify this rank's rows of windows; returns how many windows that were."""
+def _classify_share(work: Work, rank: int, size: int) -> tuple[int, float]:
+    """Classify this rank's rows of windows; returns how many windows that were, and the seconds without start-up."""
     rows = np.array_split(np.arange(len(work.grid.rows)), size)[rank]
     from bigearth.mapping.classify import classify_pieces, list_pieces  # TensorFlow takes seconds to load
     from bigearth.training.classify import load_model
@@ -247,9 +257,11 @@ def _classify_share(work: Work, rank: int, size: int) -> int:
         if (row, int(columns[0])) not in work.written:
             pieces.append((row, columns))
     if not pieces:
-        return 0
-    return classify_pieces(
-        load_model(work.run.folder),
+        return 0, 0.0
+    model = load_model(work.run.folder)
+    began = time.perf_counter()
+    windows = classify_pieces(
+        model,
         work.scene,
         work.grid,
         work.store,
@@ -259,6 +271,7 @@ def _classify_share(work: Work, rank: int, size: int) -> int:
         work.plan["masked_from"],
         work.super_resolved,
     )
+    return windows, time.perf_counter() - began
 
 
 def _finish(work: Work, started: float, ranks: int) -> None:

@@ -47,9 +47,9 @@ def super_resolve_tile(tile: Tile, models: dict[int, keras.Model], path: str | P
 def _super_resolve_bands(out: gdal.Dataset, tile: Tile, datasets: dict, metres: int, model: keras.Model) -> None:
     """Bring the bands of one resolution to 10 m, window by window."""
     window, border = WINDOW[metres]
-    inner = window - 2 * border
-    columns = _start_windows(out.RasterXSize, inner)
-    for row in _start_windows(out.RasterYSize, inner):
+    inner = min(window - 2 * border, out.RasterXSize), min(window - 2 * border, out.RasterYSize)
+    columns = _start_windows(out.RasterXSize, inner[0])
+    for row in _start_windows(out.RasterYSize, inner[1]):
         for i in range(0, len(columns), _WINDOWS_AT_ONCE):
             chosen = columns[i : i + _WINDOWS_AT_ONCE]
             bands = {}
@@ -66,19 +66,23 @@ def _write(out: gdal.Dataset, metres: int, array: np.ndarray, column: int, row: 
 
 
 def _start_windows(length: int, inner: int) -> list[int]:
-    """List where windows of `inner` pixels start to cover `length`; the last one ends with it."""
+    """List where windows of `inner` pixels, `length` at most, start to cover it; the last one ends with it."""
     return sorted({min(start, length - inner) for start in range(0, length, inner)})
 
 
 def _read_context(
-    tile: Tile, datasets: dict, metres: int, column: int, row: int, inner: int, border: int
+    tile: Tile, datasets: dict, metres: int, column: int, row: int, inner: tuple[int, int], border: int
 ) -> np.ndarray:
     """Read a window with its border, mirrored where the tile ends.
 
     Parameters
     ----------
-    column, row, inner, border : int
-        Upper left corner, side and border in pixels of 10 m.
+    column, row : int
+        Upper left corner, in pixels of 10 m.
+    inner : (int, int)
+        Width and height without the border, in pixels of 10 m.
+    border : int
+        In pixels of 10 m.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def _read_context(
     scale = metres // 10
     raster = datasets[metres][0]
     start = np.array([column - border, row - border]) // scale
-    end = np.array([column + inner + border, row + inner + border]) // scale
+    end = np.array([column + inner[0] + border, row + inner[1] + border]) // scale
     low = np.maximum(start, 0)
     high = np.minimum(end, [raster.RasterXSize, raster.RasterYSize])
     array = tile_pixels.read_window(tile, datasets, metres, *low.tolist(), *(high - low).tolist())
