@@ -18,7 +18,7 @@ from bigearth.training import records, start
 from bigearth.training.recipe import Recipe
 
 RESNET50_BYTES = 4 * 25_600_000  # gradients of the paper's network in float32: what every step adds up
-LONGEST_NOTICE = 120  # s from a worker's death until the notebook must know of it
+LONGEST_NOTICE = 120  # s from a worker's death until the error must reach the notebook
 LONGEST_ALLREDUCE = {"GPU": 1, "cores": 10}  # s; a step takes a third of a second on a GPU, seconds on cores
 GPU_VARIABLES = ("SLURM_JOB_GPUS", "SLURM_GPUS_PER_NODE", "SLURM_GPUS")  # set in a job that asked for GPUs
 

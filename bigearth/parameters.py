@@ -1,7 +1,7 @@
-"""The one door for parameters: values from YAML, papermill or an edited cell, converted and checked by declared type.
+"""Convert and check all parameters by their declared type: values from YAML, papermill or an edited cell.
 
-Text means what a person means by it ("no" is false for a bool, "1, 2" is a list for a list[int]); what cannot be meant
-is an error in one line.
+Text is read as a person would mean it ("no" is false for a bool, "1, 2" is a list for a list[int]); a text without such
+a meaning is an error in one line.
 """
 
 import datetime

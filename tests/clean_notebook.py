@@ -5,8 +5,8 @@ what is to be committed from standard output; files named on the command line ar
 go; kernel and language are written as JupyterLab writes them, whatever this machine's Python, so that opening, running
 and saving a notebook changes nothing that git sees.
 
-`git diff` asks the filter; `git status` believes a file's size instead, until `git add` has looked at it. So JupyterLab
-of this .venv calls `refresh_after_save` whenever it saves a notebook.
+`git diff` asks the filter; `git status` compares the file's size instead, until `git add` has looked at it. So
+JupyterLab of this .venv calls `refresh_after_save` whenever it saves a notebook.
 """
 
 import subprocess

@@ -1,6 +1,7 @@
 """The controller of a group: ipyparallel's, which removes the group's folder when it is told to end.
 
-It is told by the notebook, or by the kernel when the notebook's process was killed: the folder holds a key.
+The notebook sends the signal, or the operating system when the notebook's process was killed. The folder must go
+because it holds a key.
 """
 
 import os

@@ -72,7 +72,7 @@ def _guess_dead_rank(failed: list[tuple[int, Exception]], size: int) -> str:
 def _wait_for_cause(calls: Sequence[Any], launcher: subprocess.Popen) -> list[tuple[int, Exception]]:
     """Return (rank, error) of the failed calls.
 
-    Horovod tells first that another worker is gone; which one, the launcher or that worker tells a little later.
+    Horovod reports first that a worker is gone; the launcher or that worker itself reports a little later which one.
     """
     deadline = time.monotonic() + ECHO_SECONDS
     while True:

@@ -124,7 +124,7 @@ def assign_pins(workers: list[dict[str, Any]], bind_cores: bool) -> list[dict[st
 def _choose_cores(worker: dict[str, Any]) -> list[int]:
     """Return the cores of a worker's node that its group binds to: as many as may be used at a time.
 
-    Where a quota allows fewer than there are, they begin anywhere: other containers of the machine choose, too.
+    If a quota allows fewer cores than there are, the first one is random: other containers of the machine choose, too.
     """
     cores = worker["cores"]
     first = random.randint(0, len(cores) - worker["usable"])

@@ -86,8 +86,8 @@ def find_products(path: Path) -> list[Path]:
         found = [item for item in inner if _is_product(item)]
     if not found:
         raise InputError(
-            f"product {path} is none: give a Sentinel-2 L2A product (.SAFE folder, .zip), or a folder with twelve "
-            f"GeoTIFFs {BANDS[0]}.tif ... {BANDS[-1]}.tif, or a folder of these"
+            f"product {path} is not a product: give a Sentinel-2 L2A product (.SAFE folder, .zip), or a folder with "
+            f"twelve GeoTIFFs {BANDS[0]}.tif ... {BANDS[-1]}.tif, or a folder of these"
         )
     return found
 

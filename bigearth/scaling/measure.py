@@ -35,7 +35,7 @@ def measure_scaling(
 ) -> list[str]:
     """Train briefly on each number of workers, with a constant batch per worker and with a constant global batch.
 
-    The second only where the number of workers divides that batch.
+    The global batch is kept constant only where the number of workers divides it.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def measure_scaling(
 def choose_batches(batch_size: int, workers: int, fewest: int) -> list[int]:
     """Batches per worker to measure: the given one, and the equal share of the smallest count's global batch.
 
-    The share is left out where it is no whole number or no other batch.
+    The share is left out if it is not a whole number, or equals the given batch.
     """
     share, rest = divmod(batch_size * fewest, workers)
     if rest or share == batch_size:

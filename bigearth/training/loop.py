@@ -1,8 +1,8 @@
 """Training on any number of workers: the loop, written out once.
 
 Horovod's Keras classes do not work with Keras 3, hence no ``fit``. And a loop lets the learning rate, the random
-numbers and the order of the patches be functions of (seed, epoch, step, rank): on that exact resumption and "k workers
-equal one" rest.
+numbers and the order of the patches be functions of (seed, epoch, step, rank): exact resumption depends on
+that, and so does the agreement of k workers with one.
 """
 
 import signal

@@ -178,7 +178,7 @@ def binary_crossentropy(truth: Any, logits: Any, positive_weight: Any = None) ->
 def weigh_positives(classes: np.ndarray) -> np.ndarray:
     """Weight of each class' positives: the square root of negatives per positive, 1 to 10.
 
-    It lifts rare classes without letting one patch rule.
+    The square root raises rare classes without letting single patches dominate.
 
     Parameters
     ----------

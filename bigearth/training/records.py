@@ -49,7 +49,7 @@ RESULT: dict[str, Any] = {
     "scored": dict[str, str],
     "without_positive": list[str],
 }
-# What a checkpoint says beside the variables.
+# Types of a checkpoint's state, apart from the variables.
 STATE: dict[str, Any] = {"epoch": int, "history": list[dict], "seconds": float, "parameters": dict}
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NEW_NAME = "choose another name for the run"

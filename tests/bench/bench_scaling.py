@@ -7,7 +7,7 @@ other (but share memory and caches), and on two that sum their gradients with Ho
 of the gradients' sizes without any training: the link. The prediction of a round is the step model's: time and noise
 of its one worker; contention, how much slower two independent workers are than one, from all other rounds; expected
 maximum of two noisy workers; and the measured sum, which nothing hides, since a worker has one core for both. Writes
-scratch/results/bench/scaling.csv. Wants a quiet machine with two cores.
+scratch/results/bench/scaling.csv. Needs a machine with two cores and no other load.
 """
 
 import argparse

@@ -143,7 +143,7 @@ def test_killing_the_notebook_leaves_no_worker():
 
 
 def test_workers_that_are_no_group_are_refused(monkeypatch):
-    """The classic mistake: the launcher and mpi4py do not know each other, and each rank believes to be alone."""
+    """The classic mistake: the launcher and mpi4py do not know each other, and each rank finds itself alone."""
     monkeypatch.setattr(launchers, "build_command", lambda *_: ["sh", "-c", '"$@" & "$@" & wait', "sh"])
     with pytest.raises(failures.WorkerError, match=r"2 came, whose MPI says size \[1\], ranks \[0, 0\]"):
         engines.start(2, "mpi")

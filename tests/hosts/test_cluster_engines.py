@@ -51,7 +51,7 @@ def test_horovod_sees_all_workers(on_ranks):
 
 @pytest.mark.parametrize("request_gpus", ["--gpus-per-task=1", "--gpus-per-node=2"])
 def test_every_worker_has_a_gpu_of_its_own(on_ranks, request_gpus):
-    """The GPUs are a count that Slurm hands out; real ones were not at hand."""
+    """The GPUs are a count that Slurm hands out; no real ones are used."""
     code, found, messages = on_ranks((*TWO_NODES, request_gpus), "srun", "null", "where")
     assert code == 0, messages
     assert [(w["node"], w["gpu"]) for w in found] == [("node1", "0"), ("node1", "1"), ("node2", "0"), ("node2", "1")]
@@ -95,7 +95,7 @@ def test_resources_that_cannot_be_met_are_refused(on_ranks):
 
 
 def test_srun_without_pmix_is_found_out(on_ranks):
-    """The classic mistake: every worker believes to be alone."""
+    """The classic mistake: every worker finds itself alone."""
     began = time.monotonic()
     code, _, messages = on_ranks(TWO_NODES, "srun", "null", "where", env={"SLURM_MPI_TYPE": "none"})
     assert code and time.monotonic() - began < 120

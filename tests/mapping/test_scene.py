@@ -149,7 +149,7 @@ def test_no_product(tmp_path, kind):
         path.mkdir()
     elif kind == "file":
         path.write_text("x")
-    with pytest.raises(InputError, match="product .*(is missing|is none)"):
+    with pytest.raises(InputError, match="product .*(is missing|is not a product)"):
         find_products(path)
 
 

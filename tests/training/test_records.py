@@ -1,4 +1,4 @@
-"""What an earlier run is believed, and what is refused."""
+"""Files of an earlier run: which are read, and which are refused."""
 
 import json
 
