@@ -6,9 +6,9 @@ A file must be a regular one (a pipe would wait for ever), of bounded size, and 
 import gzip
 import io
 import json
-import math
 import os
 import stat
+import sys
 import types
 import typing
 import zlib
@@ -21,6 +21,7 @@ from bigearth.errors import InputError
 MEGABYTE = 1 << 20
 TEXT_LIMIT = 256 * MEGABYTE  # all 590,326 patch names are 20 MB
 JSON_LIMIT = 64 * MEGABYTE
+_LARGEST_FLOAT = sys.float_info.max  # a whole number may have more digits
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _KINDS = (
@@ -177,7 +178,7 @@ def is_of_type(value: Any, kind: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
+        return isinstance(value, int | float) and -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT
     return isinstance(value, kind)
 
 

@@ -156,3 +156,8 @@ def test_a_missing_key_and_no_mapping():
         outside.check_types({}, {"key": int}, "file f", "fetch it")
     with pytest.raises(InputError, match="holds .*, not a mapping with key"):
         outside.check_types(list(range(1000)), {"key": int}, "file f")
+
+
+def test_a_whole_number_beyond_all_floats_is_no_float():
+    assert not outside.is_of_type(10**400, float)
+    assert outside.is_of_type(10**300, float)

@@ -159,7 +159,8 @@ def _read_archive(archive: Path, version: int, pixels: bool) -> pd.DataFrame:
 
 
 def _read_v1(archive: Path, pixels: bool) -> pd.DataFrame:
-    names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name) and entry.is_dir())
+    # a file or a broken link of a patch's name is a damaged patch, not one less
+    names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name))
     records = _call_in_parallel(partial(_describe_v1_patch, pixels=pixels), [archive / name for name in names])
     rows, damaged = [], {}
     for name, record in zip(names, records, strict=True):

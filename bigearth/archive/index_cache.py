@@ -55,8 +55,8 @@ def save(index: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Save an index and its checksum, each whole or not at all; returns the index as `load` does."""
     try:
         with write_whole(path) as new:
-            index.to_parquet(new)
-            content = new.read_bytes()
+            content = index.to_parquet()
+            new.write_bytes(content)
         with write_whole(_checksum_path(path)) as new:
             new.write_text(_describe(path, content))
     except OSError as error:

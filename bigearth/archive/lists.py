@@ -35,7 +35,10 @@ def read_names(path: str | Path, may_be_empty: bool = False) -> list[str]:
         The file cannot be read, see `outside.read_text`, or names nothing.
     """
     lines = [line.strip() for line in read_text(path, "list").splitlines()]
-    rows = [_split_line(line) for line in lines if line]
+    try:
+        rows = [_split_line(line) for line in lines if line]
+    except csv.Error as error:
+        raise InputError(f"list {path} is not a table ({error}): correct its quotes, or restore it") from None
     if len(rows) == 1:
         names = rows[0] if all(map(_PATCH.fullmatch, rows[0])) else rows[0][:1]
     else:

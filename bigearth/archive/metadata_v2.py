@@ -13,7 +13,7 @@ from bigearth.tables import read_parquet
 
 COLUMNS = ("patch_id", "labels", "split", "country", "contains_seasonal_snow", "contains_cloud_or_shadow")
 _REMEDY = "restore the file, it belongs to BigEarthNet v2.0"
-_NAME = re.compile(r"(S2[A-D]_MSIL2A_(\d{8})T.+_(T\d\d[A-Z]{3}))_(\d+)_(\d+)")
+_NAME = re.compile(r"(S2[A-D]_MSIL2A_(\d{8})T.+_(T\d\d[A-Z]{3}))_(\d{1,4})_(\d{1,4})", re.ASCII)
 
 
 def read_metadata(path: Path) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def _parse_name(name: Any, path: Path) -> tuple[str, ...]:
     """Product, date, tile, column and row of a patch."""
     match = _NAME.fullmatch(name) if isinstance(name, str) else None
     if not match:
-        raise InputError(f"metadata {path}: {name!r} is not a v2.0 patch name: {_REMEDY}")
+        raise InputError(f"metadata {path}: {name!r:.80} is not a v2.0 patch name: {_REMEDY}")
     return match.groups()
 
 

@@ -23,6 +23,7 @@ from bigearth.cube.layout import (
     checksum_attributes,
     checksum_rows,
     combine_checksums,
+    list_scales,
     pixel_shapes,
 )
 from bigearth.cube.reading import Cube, open_cube, open_hdf5
@@ -98,7 +99,7 @@ def check(path: str | Path, archive: str | Path | None = None) -> list[str]:
         except KeyError as error:
             reason = str(error).strip("'\"")
             raise InputError(f"cube {path} lacks an attribute ({reason}): {_REMEDY}") from None
-        except (ValueError, TypeError, AttributeError, OSError) as error:
+        except (ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
             raise InputError(f"cube {path} cannot be verified ({str(error).splitlines()[0]}): {_REMEDY}") from None
         if archive:
             found += compare_with_archive(cube, file, resolve(archive))
@@ -190,6 +191,10 @@ def _check_places(cube: Cube, file: h5py.File) -> list[str]:
     for key, scales in AXES.items():
         if key in file and key != "patch":
             _require(cube, _name_axes(file[key]), scales, f"axes of {key}")
+    for name, values in list_scales(cube.labels, cube.upsampling).items():
+        is_text = isinstance(values[0], str)
+        found = file[name].asstr()[:] if is_text else file[name][:]
+        _require(cube, found.tolist(), values, f"values of {name}")
     days, zones = file["date"][:].astype("datetime64[D]"), np.unique(file["epsg"][:])
     if days.min() < FIRST_DAY:
         raise InputError(f"cube {cube.path}: date {days.min()} is before Sentinel-2's launch, {FIRST_DAY}: {_REMEDY}")
@@ -262,10 +267,11 @@ def _read_blocks(
 def _name_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
     names = []
     for dimension in dataset.dims:
-        names.append(dimension[0].name.strip("/") if len(dimension) else "")
+        name = dimension[0].name if len(dimension) else None  # None: the scale was deleted
+        names.append((name or "").strip("/"))
     return tuple(names)
 
 
 def _require(cube: Cube, found: Any, expected: Any, what: str) -> None:
     if found != expected:
-        raise InputError(f"cube {cube.path}: {what} are {found}, expected {expected}: {_REMEDY}")
+        raise InputError(f"cube {cube.path}: {what} are {found!s:.160}, expected {expected!s:.160}: {_REMEDY}")

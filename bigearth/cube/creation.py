@@ -14,11 +14,12 @@ from bigearth.cube.layout import (
     SPLIT_TYPE,
     UNIT,
     combine_checksums,
+    list_scales,
     pixel_shapes,
     write_places,
 )
 from bigearth.labels import binarise
-from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, PIXELS, SPLITS
+from bigearth.patch import DATA_SUPER, SPLITS
 
 # Datasets of a page and more begin at a page, as memory maps need it.
 _PAGE_BYTES = 4096
@@ -84,16 +85,10 @@ def _write_names(file: h5py.File, rows: pd.DataFrame) -> None:
 
 def _name_axes(file: h5py.File, labels: tuple[str, ...]) -> None:
     """Name the axes by HDF5 dimension scales, so that xarray shows patches, bands and labels by name."""
-    text = h5py.string_dtype()
-    file.create_dataset("label", data=labels, dtype=text)
-    if DATA_SUPER in file:
-        file.create_dataset("band", data=BANDS, dtype=text)
-    for metres, bands in BANDS_AT.items():
-        file.create_dataset(f"band_{metres}m", data=bands, dtype=text)
-        # pixel centres, in m east and south of the patch's corner
-        centres = metres // 2 + metres * np.arange(PIXELS[metres], dtype=np.int32)
-        file[f"x_{metres}m"] = centres
-        file[f"y_{metres}m"] = centres
+    upsampling = "any" if DATA_SUPER in file else "none"
+    for name, values in list_scales(labels, upsampling).items():
+        kind = h5py.string_dtype() if isinstance(values[0], str) else np.int32
+        file.create_dataset(name, data=values, dtype=kind)
     for key in file:
         for axis, scale in enumerate(AXES.get(key, ())):
             if not file[scale].is_scale:

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import h5py
@@ -53,6 +53,27 @@ def pixel_shapes(n: int, upsampling: str) -> dict[str, tuple[int, int, int, int]
     if upsampling != "none":
         shapes[DATA_SUPER] = (n, PIXELS[10], PIXELS[10], len(BANDS))
     return shapes
+
+
+def list_scales(labels: Sequence[str], upsampling: str) -> dict[str, list]:
+    """Return the values of every dimension scale: names of labels and bands, and pixel centres.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    upsampling : str
+        "none" where there is no `data_super`.
+    """
+    scales: dict[str, list] = {"label": list(labels)}
+    if upsampling != "none":
+        scales["band"] = list(BANDS)
+    for metres, bands in BANDS_AT.items():
+        scales[f"band_{metres}m"] = list(bands)
+        # pixel centres, in m east and south of the patch's corner
+        centres = [metres // 2 + metres * pixel for pixel in range(PIXELS[metres])]
+        scales[f"x_{metres}m"] = centres
+        scales[f"y_{metres}m"] = centres
+    return scales
 
 
 def count_bytes(n: int, upsampling: str) -> int:

@@ -27,38 +27,20 @@ from bigearth.archive.index import read_index
 from bigearth.archive.windows import TileWindows, describe_radiometry, find_windows
 from bigearth.background import read_ahead
 from bigearth.cube.keeping import check_same, check_target
-from bigearth.cube.layout import PLACE, UPSAMPLINGS, count_bytes
+from bigearth.cube.layout import PLACE, count_bytes
+from bigearth.cube.request import Request, make_request
 from bigearth.cube.selection import select
 from bigearth.cube.statistics import RowMeasurements, combine, measure_rows
-from bigearth.cube.tile_shares import DISTRIBUTIONS
 from bigearth.cube.unfinished import JournalEntry, UnfinishedCube
 from bigearth.cube.units import Unit, read_units, share_slabs, share_tiles
 from bigearth.cube.writing import open_writer, read_rows, write_attributes
 from bigearth.errors import InputError
-from bigearth.files import resolve
 from bigearth.labels import label_names
 from bigearth.mpi import communicator, on_first_rank, rank_and_size, together
 from bigearth.upsampling.datasets import load_networks, make_datasets
 
 SLAB_ROWS = 256  # 40 MB of native bands: writing them is one long sequential write
 _FEWEST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
-
-
-@dataclass(frozen=True)
-class Request:
-    """Parameters of `write_cube`, paths resolved."""
-
-    cube: Path
-    archive: Path
-    workdir: Path
-    exclude: Sequence[str]
-    splits: str | Path
-    nomenclature: int | None
-    upsampling: str
-    seed: int
-    tiles: Path | None
-    weights: str | Path
-    distribution: str
 
 
 @dataclass(frozen=True)
@@ -157,18 +139,16 @@ def write_cube(
     comm = communicator()
     rank, ranks = rank_and_size(comm)
     gdal.SetConfigOption("GDAL_NUM_THREADS", "1")  # the ranks are the parallelism
-    if not str(cube):
-        raise InputError("cube is empty: give the path of the HDF5 file to write")
-    request = Request(
-        cube=resolve(cube),
-        archive=resolve(archive),
-        workdir=resolve(workdir),
+    request = make_request(
+        cube=cube,
+        archive=archive,
+        workdir=workdir,
         exclude=exclude,
         splits=splits,
         nomenclature=nomenclature,
         upsampling=upsampling,
         seed=seed,
-        tiles=resolve(tiles) if tiles else None,
+        tiles=tiles,
         weights=weights,
         distribution=distribution,
     )
@@ -190,7 +170,6 @@ def write_cube(
 
 def _prepare(request: Request, locks: ExitStack) -> Work:
     """Check what is asked for, select the rows, and begin the cube or find it begun or finished."""
-    _check_choices(request)
     unfinished = UnfinishedCube(request.cube)
     check_target(request.cube)
     unfinished.check_folder()
@@ -232,13 +211,6 @@ def _prepare(request: Request, locks: ExitStack) -> Work:
             unfinished.begin(plan, rows, label_names(record["nomenclature"]), request.upsampling, attributes)
         unfinished.forget_failure()
         return Work(**work, kept=False, journaled=unfinished.read_journals())
-
-
-def _check_choices(request: Request) -> None:
-    if request.upsampling not in UPSAMPLINGS:
-        raise InputError(f"upsampling {request.upsampling!r} is unknown: give one of {', '.join(UPSAMPLINGS)}")
-    if request.distribution not in DISTRIBUTIONS:
-        raise InputError(f"distribution {request.distribution!r} is unknown: give one of {', '.join(DISTRIBUTIONS)}")
 
 
 def _describe_source(request: Request, index: pd.DataFrame, record: dict, tiles: list, networks: dict | None) -> dict:

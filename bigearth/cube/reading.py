@@ -127,7 +127,7 @@ def open_cube(path: str | Path) -> Cube:
     with open_hdf5(path) as file:
         try:
             return _read(path, file)
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0].strip("'\"")
             raise InputError(
                 f"cube {path} is not whole ({reason}): restore it, or give a file that notebook 02 wrote"
@@ -164,9 +164,10 @@ def open_hdf5(path: Path) -> h5py.File:
 
 
 def _read(path: Path, file: h5py.File) -> Cube:
-    missing = {*DATASET_OF.values(), "classes"}.difference(file)
+    missing = {*DATASET_OF.values(), "classes"}.difference(file.keys())
     if missing:
         raise InputError(f"cube {path} has no dataset {min(missing)}: give a file that notebook 02 wrote")
+    _check_rows(file)
     if "split" not in file and "patch" not in file:
         return _read_published(path, file)
     for key in ("patch", "split"):
@@ -192,6 +193,18 @@ def _read(path: Path, file: h5py.File) -> Cube:
         miniature=attributes["miniature"],
         attributes=attributes,
     )
+
+
+def _check_rows(file: h5py.File) -> None:
+    """Raise ValueError unless every dataset of the patches is there with one row for each."""
+    n = len(file["classes"])
+    known = {*DATASET_OF.values(), DATA_SUPER, "classes", "patch", "split", *PLACE}
+    for key in known.intersection(file.keys()):
+        dataset = file.get(key)  # None for a link that leads nowhere
+        if not isinstance(dataset, h5py.Dataset):
+            raise ValueError(f"{key} is no dataset")
+        if key in ("patch", "split", *PLACE) and dataset.shape != (n,):
+            raise ValueError(f"{key} has not one value for each of the {n} patches")
 
 
 def _read_statistics(file: h5py.File, name: str) -> dict[str, float]:

@@ -130,6 +130,8 @@ def _read_super(dataset: gdal.Dataset, top: int, lefts: np.ndarray) -> np.ndarra
         try:
             array = dataset.ReadAsArray(left * factor, top * factor, size, size)
         except RuntimeError:
-            raise InputError(f"{dataset.GetDescription()} is damaged: remove it, and start the map again") from None
+            raise InputError(
+                f"{dataset.GetDescription()} is damaged: move it elsewhere, and start the map again"
+            ) from None
         found.append(np.moveaxis(array, 0, -1))
     return np.stack(found)

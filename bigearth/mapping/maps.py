@@ -62,7 +62,7 @@ def count_windows(product: Path, run: Path, results: Path) -> tuple[int, int]:
     try:
         rows, columns = json.loads((partial / PLAN).read_text())["windows"]
         return count_written(partial), rows * columns
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0, 0
 
 

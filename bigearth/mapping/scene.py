@@ -4,10 +4,12 @@ A folder of GeoTIFFs is given the names of a product by links in a working folde
 patches out of products read it too.
 """
 
+import hashlib
 import os
 import re
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from bigearth.archive.products import Tile
 from bigearth.errors import InputError
 from bigearth.installation import check_projections
 from bigearth.mapping.grid import CELL_METRES
+from bigearth.outside import open_file
 from bigearth.patch import BANDS, RESOLUTION
 
 gdal.UseExceptions()
@@ -97,6 +100,8 @@ def _is_product(path: Path) -> bool:
         return False
     if path.is_file():
         return path.suffix.lower() == ".zip"
+    if not path.is_dir():
+        return False  # a pipe, or a link that leads nowhere
     return path.suffix == ".SAFE" or _find_raster(path, BANDS[0]) is not None
 
 
@@ -157,31 +162,74 @@ def _open_product(path: Path) -> Tile:
 def _unpack(path: Path, folder: Path) -> Path:
     """Unpack what is needed of a zipped product; returns its SAFE folder."""
     target = folder / "unpacked"
-    if not target.exists():
-        part = folder / "unpacked.part"
-        shutil.rmtree(part, ignore_errors=True)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                wanted = [name for name in archive.namelist() if _UNPACKED.search(name)]
+    record = folder / "unpacked.sha256"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wanted = [item for item in archive.infolist() if _is_needed(item.filename)]
+            digest = _hash_members(wanted)
+            if not target.exists():
+                part = folder / "unpacked.part"
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir(parents=True)
                 archive.extractall(part, wanted)  # leaves out what would lead outside, verifies checksums
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"product {path} is damaged or no zip ({error}): fetch it again") from None
-        part.mkdir(exist_ok=True)
-        part.rename(target)
+                record.write_text(digest)
+                part.rename(target)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
+        raise InputError(f"product {path} is damaged or no zip ({error}): fetch it again") from None
+    except OSError as error:
+        raise InputError(
+            f"product {path} cannot be unpacked into {folder} ({error.strerror}): check permissions and free space"
+        ) from None
+    if not record.is_file() or record.read_text() != digest:
+        raise InputError(
+            f"product {path} is not the one with which this map was begun: choose another folder for results"
+        )
     found = sorted(target.rglob("*.SAFE"))
+    names = {item.name for item in found}
     if not found:
         raise InputError(f"product {path} holds no L2A product (.SAFE): give the zip of a Sentinel-2 L2A product")
+    if len(names) > 1:
+        raise InputError(f"product {path} holds {len(names)} products ({', '.join(sorted(names))}): unzip it first")
     return found[0]
 
 
+def _is_needed(name: str) -> bool:
+    """Whether a member of a zip is part of a product's metadata or pixels; macOS adds others."""
+    parts = name.split("/")
+    return bool(_UNPACKED.search(name)) and "__MACOSX" not in parts and not parts[-1].startswith("._")
+
+
+def _hash_members(members: list[zipfile.ZipInfo]) -> str:
+    """SHA-256 of the names and checksums of a zip's members."""
+    listed = sorted((item.filename, item.CRC, item.file_size) for item in members)
+    return hashlib.sha256(repr(listed).encode(errors="replace")).hexdigest()
+
+
 def _find_raster(folder: Path, stem: str) -> Path | None:
-    """The raster of a folder that is named ``<stem>.tif``, ``*_<stem>.tif`` or ``*_<stem>_10m.tif``."""
+    """The raster of a folder that is named ``<stem>.tif``, ``*_<stem>.tif`` or ``*_<stem>_10m.tif``.
+
+    Of several resolutions of a band its own is taken.
+
+    Raises
+    ------
+    InputError
+        Several files have the name.
+    """
     pattern = re.compile(rf"(?:.*_)?{stem}(?:_\d\dm)?")
+    found = []
     for item in sorted(folder.iterdir()):
         hidden = item.name.startswith(".")
         if not hidden and item.suffix.lower() in _RASTERS and pattern.fullmatch(item.stem):
-            return item
-    return None
+            found.append(item)
+    native = [item for item in found if item.stem.endswith(f"_{RESOLUTION.get(stem, 20)}m")]
+    if len(found) > 1 and len(native) == 1:
+        return native[0]
+    if len(found) > 1:
+        raise InputError(
+            f"product {folder} has {len(found)} files of {stem} ({found[0].name}, {found[1].name}): "
+            f"give a folder with one of each band"
+        )
+    return found[0] if found else None
 
 
 def _link_folder(path: Path, name: str, folder: Path, offset: int | None) -> Tile:
@@ -243,12 +291,17 @@ def _find_mask(path: Path, tile: Tile) -> tuple[Path | None, bool]:
 
 def _check_mask(scene: Scene) -> None:
     path = scene.mask
+    open_file(path, "mask").close()  # GDAL would wait for a pipe
     try:
         dataset = gdal.Open(str(path))
     except RuntimeError as error:
-        raise InputError(f"mask {path} cannot be read ({str(error).splitlines()[0]}): restore or remove it") from None
+        raise InputError(
+            f"mask {path} cannot be read ({str(error).splitlines()[0]}): restore it, or move it elsewhere"
+        ) from None
     left, metres, _, top, _, _ = dataset.GetGeoTransform()
     size = dataset.RasterXSize * metres, dataset.RasterYSize * metres
     same_corner = round(left) == round(scene.place.x) and round(top) == round(scene.place.y)
     if not same_corner or size != (scene.width, scene.height) or metres not in RESOLUTION.values():
-        raise InputError(f"mask {path} covers another area than the bands, or in other pixels: restore or remove it")
+        raise InputError(
+            f"mask {path} covers another area than the bands, or in other pixels: restore it, or move it elsewhere"
+        )

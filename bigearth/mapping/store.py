@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bigearth.errors import InputError
+from bigearth.files import write_whole
 from bigearth.outside import read_json
 
 PLAN = "plan.json"
@@ -94,9 +95,13 @@ def _read_journals(folder: Path) -> Iterator[tuple[int, int, int, str]]:
     for path in folder.glob("journal-*.txt"):
         for line in path.read_text(errors="replace").splitlines():
             words = line.split()
-            whole = len(words) == 5 and words[4] == "written" and all(word.isdigit() for word in words[:3])
+            whole = len(words) == 5 and words[4] == "written" and all(_is_number(word) for word in words[:3])
             if whole:
                 yield int(words[0]), int(words[1]), int(words[2]), words[3]
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 10
 
 
 def count_written(folder: Path) -> int:
@@ -116,18 +121,23 @@ def is_begun(folder: Path, plan: dict[str, Any], shape: tuple[int, int, int]) ->
     foreign = [name for name in names if name not in OWN_NAMES and not is_journal(name)]
     if foreign:
         raise InputError(f"{folder} holds {foreign[0]}, which no map wrote: {ADVICE}")
-    size = 4 * shape[0] * shape[1] * shape[2]
-    if (folder / PLAN).is_file() and (folder / SCORES).is_file():
+    windows = shape[0] * shape[1]
+    whole = _has_size(folder / SCORES, 4 * windows * shape[2]) and _has_size(folder / MASKED, 4 * windows)
+    if whole and (folder / PLAN).is_file():
         try:
             same = read_json(folder / PLAN, "plan") == plan
         except InputError:  # cut off by a kill
             same = False
-        if same and (folder / SCORES).stat().st_size == size:
+        if same:
             return True
     for name in names:
         if name in (PLAN, SCORES, MASKED) or is_journal(name):
             (folder / name).unlink()
     return False
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == size
 
 
 def is_journal(name: str) -> bool:
@@ -137,6 +147,5 @@ def is_journal(name: str) -> bool:
 
 def write_plan(folder: Path, plan: dict[str, Any]) -> None:
     """Write the plan; from then on the folder can be resumed."""
-    part = folder / SCORES.replace("scores", "plan")
-    part.write_text(json.dumps(plan, indent=1))
-    part.replace(folder / PLAN)
+    with write_whole(folder / PLAN) as part:
+        part.write_text(json.dumps(plan, indent=1))

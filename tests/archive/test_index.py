@@ -221,3 +221,11 @@ def test_an_edited_list_is_read_again(copied, tiny_archive, tmp_path):
     path.write_text(names[1])
     with pytest.warns(match="splits"):
         assert index_module.read_index(copied, tmp_path).snow.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_patch_that_is_no_folder_is_damaged(kind, copied, tmp_path):
+    path = copied / "S2A_MSIL2A_20170613T101031_90_90"
+    path.symlink_to("nowhere") if kind == "link" else path.write_text("")
+    with pytest.raises(InputError, match="_90_90 cannot be listed"):
+        index_module.read_index(copied, tmp_path / "work")

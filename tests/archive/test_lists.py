@@ -84,3 +84,10 @@ def test_a_bare_name_is_looked_for_beside_the_archive(tmp_path):
         find_list("own.csv", tmp_path)
     (tmp_path / "own.csv").touch()
     assert find_list(tmp_path / "own.csv", tmp_path) == tmp_path / "own.csv"
+
+
+def test_a_quote_that_is_never_closed(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text('"' + ",".join([A] * 10_000) + "\n")
+    with pytest.raises(InputError, match="correct its quotes"):
+        read_names(path)

@@ -108,3 +108,10 @@ def test_a_damaged_table(damage, match, tmp_path):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=match):
         read_metadata(path)
+
+
+def test_a_position_of_many_digits(tmp_path):
+    path = write(tmp_path / "m.parquet", patch_id=PATCH.replace("26_57", "1_" + "9" * 5000))
+    with pytest.raises(InputError, match="is not a v2.0 patch name") as error:
+        read_metadata(path)
+    assert len(str(error.value)) < 600

@@ -126,3 +126,22 @@ def test_a_cube_of_an_earlier_version(copied):
     change(copied, "data_20m", (7, 30, 30, 3), 12345)
     with pytest.raises(InputError, match="checksums are"):
         check(copied)
+
+
+@pytest.mark.parametrize("name", ["label", "band_20m", "x_10m"])
+def test_check_finds_other_values_of_an_axis(name, copied):
+    with h5py.File(copied, "r+") as file:
+        values = file[name][:]
+        file[name][...] = values[::-1]
+    with pytest.raises(InputError, match=f"values of {name}"):
+        check(copied)
+
+
+@pytest.mark.parametrize("name", ["label", "band_10m"])
+def test_check_of_an_axis_that_leads_nowhere(name, copied):
+    with h5py.File(copied, "r+") as file:
+        del file[name]
+        file.create_group(name)
+    with pytest.raises(InputError, match="cube") as error:
+        check(copied)
+    assert "NoneType" not in str(error.value)

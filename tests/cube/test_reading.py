@@ -83,3 +83,26 @@ def test_truncated(copied):
         stream.truncate(stream.seek(0, 2) // 2)
     with pytest.raises(InputError, match="not a readable HDF5 file"):
         open_cube(copied)
+
+
+@pytest.mark.parametrize("key", ["x", "date", "patch", "split", "data_20m"])
+@pytest.mark.parametrize("how", ["group", "link"])
+def test_a_dataset_that_is_another_thing(key, how, copied):
+    with h5py.File(copied, "r+") as file:
+        del file[key]
+        if how == "group":
+            file.create_group(key)
+        else:
+            file[key] = h5py.SoftLink("/nowhere")
+    with pytest.raises(InputError, match=key):
+        open_cube(copied)
+
+
+@pytest.mark.parametrize("key", ["x", "epsg", "date", "patch", "split"])
+def test_a_dataset_that_is_too_short(key, copied):
+    with h5py.File(copied, "r+") as file:
+        values = file[key][:-1]
+        del file[key]
+        file[key] = values
+    with pytest.raises(InputError, match=f"{key} has not one value for each"):
+        open_cube(copied)

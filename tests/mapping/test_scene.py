@@ -1,5 +1,6 @@
 """Products of every kind are opened alike; what cannot be mapped is refused in one line."""
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -53,8 +54,11 @@ def test_a_zipped_product_is_unpacked_once(product, tmp_path):
     scene = open_scene(path, tmp_path / "work")
     assert scene.name == product.name.removesuffix(".SAFE") and scene.width == 4800
     assert not list((tmp_path / "work").rglob("QI_DATA"))
-    path.write_bytes(b"no longer a zip")
     assert open_scene(path, tmp_path / "work") == scene  # what was unpacked is used
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{product.name}/GRANULE/x/IMG_DATA/other.jp2", "another product")
+    with pytest.raises(InputError, match="not the one with which this map was begun"):
+        open_scene(path, tmp_path / "work")
 
 
 def test_a_damaged_zip(tmp_path):
@@ -160,3 +164,24 @@ def test_the_real_crop_lies_where_its_files_do(real_data, tmp_path):
     left, _, _, top, _, _ = gdal.Open(str(folder / "B02.tif")).GetGeoTransform()
     assert (scene.place.x, scene.place.y) == (left, top) and scene.width == 10680
     assert len(BANDS) == sum(len(list(scene.tile.granule.glob(f"IMG_DATA/R{m}m/*"))) for m in (10, 20, 60))
+
+
+def test_what_is_no_product_beside_one(product, tmp_path):
+    shutil.copytree(product, tmp_path / "all" / product.name)
+    os.mkfifo(tmp_path / "all" / "pipe")
+    (tmp_path / "all" / "link").symlink_to("nowhere")
+    assert find_products(tmp_path / "all") == [tmp_path / "all" / product.name]
+
+
+def test_two_files_of_a_band(tmp_path):
+    folder = write_folder(tmp_path / "scene")
+    shutil.copy(folder / "B02.tif", folder / "later_B02.tif")
+    with pytest.raises(InputError, match="has 2 files of B02"):
+        open_scene(folder, tmp_path / "work", offset=0)
+
+
+def test_a_mask_that_is_a_pipe(tmp_path):
+    folder = write_folder(tmp_path / "scene")
+    os.mkfifo(folder / "SCL.tif")
+    with pytest.raises(InputError, match="is a pipe"):
+        open_scene(folder, tmp_path / "work", offset=0)

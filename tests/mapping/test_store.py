@@ -58,3 +58,16 @@ def test_files_of_others_are_not_removed(tmp_path):
     with pytest.raises(InputError, match="mine.txt, which no map wrote"):
         is_begun(tmp_path, {}, SHAPE)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["scores.f32", "masked.f32"])
+def test_a_missing_file_begins_anew(name, tmp_path):
+    Store(tmp_path, SHAPE).create()
+    write_plan(tmp_path, {"seed": 1})
+    (tmp_path / name).unlink()
+    assert not is_begun(tmp_path, {"seed": 1}, SHAPE)
+
+
+def test_a_journal_with_odd_digits(tmp_path):
+    (tmp_path / "journal-0.txt").write_text("0 ² 1 00000000 written\n0 1 2 00000000 written\n")
+    assert count_written(tmp_path) == 2
