@@ -66,3 +66,13 @@ def test_no_earlier_training_is_ever_removed(write, tmp_path):
         assert main(["study", path, "--force"]) == 0
     assert sorted(folder.name for folder in runs.iterdir()) == ["r", "r.old", "r.old-2", "r.old-3"]
     assert (runs / "r.old" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("reads", ["training = 'r'  # name", "runs = ['r']  # names"])
+def test_a_map_leaves_the_training_of_its_name(write, tmp_path, reads):
+    parameters = f"{reads}\nrun = ''  # name of the map\nworkdir = ''  # folder"
+    book = write_notebook(tmp_path / "map.ipynb", "print(run)", parameters=parameters)
+    (tmp_path / "work" / "runs" / "r").mkdir(parents=True)
+    for _ in range(2):
+        assert main(["study", str(write({"notebook": book, "name": "r"})), "--force"]) == 0
+    assert [folder.name for folder in (tmp_path / "work" / "runs").iterdir()] == ["r"]
