@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from bigearth.errors import InputError
+from bigearth.files import resolve
 from bigearth.installation import check_keras, check_python_path
 from bigearth.mapping import command as map_command
+from bigearth.parameters import convert
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,12 +66,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "download":
         from bigearth.archive.download import fetch_archive
 
-        fetch_archive(options.version, options.folder)
+        fetch_archive(options.version, _read_path("folder", options.folder))
         return 0
     if options.command == "check":
         from bigearth.cube import check as verification
 
-        for line in verification.check(options.cube, options.archive):
+        archive = None if options.archive is None else _read_path("--archive", options.archive)
+        for line in verification.check(_read_path("cube", options.cube), archive):
             print(line)
         return 0
     if options.command == "map":
@@ -77,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "site":
         from bigearth.study import pages
 
-        print(pages.render(options.results))
+        print(pages.render(_read_path("results", options.results)))
         return 0
     if options.command == "publish":
         from bigearth.study.publish import publish
@@ -87,6 +90,13 @@ def _run(options: argparse.Namespace) -> int:
     from bigearth.study import command
 
     return command.main(options)
+
+
+def _read_path(name: str, text: str) -> str:
+    """A path of the command line, with the environment's values in it; InputError where none can have this name."""
+    path = convert(name, text, "str")
+    resolve(path)
+    return path
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from pathlib import Path
 from bigearth.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
+PATH_LENGTH = 4000  # characters; Linux takes 4096 bytes
+NAME_LENGTH = 255  # bytes of each name in a path
 
 
 def resolve(path: str | Path) -> Path:
@@ -18,11 +20,13 @@ def resolve(path: str | Path) -> Path:
     ------
     InputError
         The path is empty, which would be the project's folder itself; the home folder of ``~name`` is unknown; or the
-        path holds a zero byte.
+        path holds a zero byte or is too long.
     """
     text = str(path)
     if not text.strip() or "\0" in text:
         raise InputError(f"a path is {text!r}: give the path of a file or folder")
+    if len(text) > PATH_LENGTH or any(len(os.fsencode(name)) > NAME_LENGTH for name in Path(text).parts):
+        raise InputError(f"the path {text[:60]}... is longer than a file system takes: give a shorter one")
     try:
         return ROOT / Path(path).expanduser()
     except RuntimeError:

@@ -179,6 +179,8 @@ def is_of_type(value: Any, kind: Any) -> bool:
         return kind is bool
     if kind is float:
         return isinstance(value, int | float) and -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT
+    if kind is int:
+        return isinstance(value, int) and abs(value) < 2**63  # what a table of whole numbers holds
     return isinstance(value, kind)
 
 

@@ -63,7 +63,7 @@ def convert(name: str, value: Any, annotation: Any) -> Any:
         return _convert(value, annotation)
     except _Mismatch as error:
         reason = str(error) or f"give {describe_type(annotation)}"
-        raise InputError(f"{name} is {_shorten(value)}: {reason}") from None
+        raise InputError(f"{name} is {shorten(value)}: {reason}") from None
 
 
 def convert_all(values: dict[str, Any], declared: dict[str, Any], where: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def suggest(name: Any, known: Iterable[str]) -> str:
     """Say which known name is nearest to one that is unknown, or which are known."""
     known = list(known)
     folded = {candidate.casefold(): candidate for candidate in known}
-    near = difflib.get_close_matches(str(name).casefold(), folded, 1)
+    near = difflib.get_close_matches(str(name)[:SHOWN_LENGTH].casefold(), folded, 1)
     if near:
         return f"did you mean {folded[near[0]]!r}?"
     return f"known: {', '.join(known)}"
@@ -180,7 +180,7 @@ def _convert_bool(value: Any) -> bool:
 
 
 def _convert_int(value: Any) -> int:
-    if _is_number(value, int):
+    if _is_number(value, int) and abs(value) < 2**63:
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value.strip(), re.ASCII):
         return int(value)
@@ -294,7 +294,7 @@ def _load_yaml(text: str) -> Any:
         raise _Mismatch from None
 
 
-def _shorten(value: Any) -> str:
+def shorten(value: Any) -> str:
     """Show a value in a message: at most some words of it, however long or deep it is."""
     shown = reprlib.Repr()
     shown.maxstring = shown.maxother = SHOWN_LENGTH

@@ -60,3 +60,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "first" and os.listdir(path.parent) == ["model.keras"]
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a/" * 3000, "é" * 200])
+def test_a_path_that_is_too_long(path):
+    with pytest.raises(InputError, match="longer than a file system takes"):
+        resolve(path)

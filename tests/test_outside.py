@@ -136,6 +136,7 @@ def test_json_is_read_with_its_characters(file):
     ("value", "kind", "fits"),
     [
         (1, int, True), (True, int, False), (1.5, int, False), ("1", int, False), (None, int, False),
+        (10**400, int, False), (10**400, float, False),
         (1, float, True), (0.5, float, True), (math.nan, float, False), (math.inf, float, False), (True, float, False),
         (True, bool, True), (0, bool, False), ("x", str, True), (None, str | None, True), (1, str | None, False),
         (["a"], list[str], True), (["a", 1], list[str], False), ("a", list[str], False), ([1, 2], list, True),

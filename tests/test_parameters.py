@@ -59,7 +59,7 @@ def test_text_means_what_a_person_means(value, annotation, expected):
         (5, "list[int]"), ("5", "list[int]"), ("3463", "list[int]"), ([1, True], "list[int]"), ([1, None], "list[int]"),
         ("[1, x]", "list[int]"), ("[1", "list[int]"), ({"a": 1}, "list[str]"), ([["a"]], "list[str]"),
         ([1.5], "str or list[str]"), (2.5, "str or list[str]"), ([1], "dict"), ("a", "dict"),
-        ({1: 2}, "dict"), ("{a", "dict"), ("[10:30]", "list[int]"), ("[1_000]", "list[int]"),
+        ({1: 2}, "dict"), ("{a", "dict"), ("[10:30]", "list[int]"), (10**400, "int"), ("[1_000]", "list[int]"),
         ("{a: 1, a: 2}", "dict"), ("{a: &x [*x]}", "dict"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.parameters import convert, suggest
+from bigearth.parameters import convert, shorten, suggest
 from bigearth.yaml_files import read_yaml
 
 FOLDER = ROOT / "slurm" / "sites"
@@ -134,7 +134,7 @@ def load(site: str) -> Profile:
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     if site not in known:
         raise InputError(
-            f"site {site!r} is unknown; slurm/sites has {', '.join(known)}; slurm/README.md says how to add one"
+            f"site {shorten(site)} is unknown; slurm/sites has {', '.join(known)}; slurm/README.md says how to add one"
         )
     where = f"slurm/sites/{site}.yaml"
     settings = read_yaml(FOLDER / f"{site}.yaml", "site profile")
@@ -169,6 +169,8 @@ def _convert_setting(where: str, name: str, value: Any, annotation: Any) -> Any:
         raise InputError(f"{where} is {value!r}: give one word, without blanks or quotes")
     if name == "time" and not TIME.fullmatch(value):
         raise InputError(f'{where} is {value!r}: write hours:minutes:seconds, as "10:00:00"')
+    if name == "time" and not re.search(r"[1-9]", value):
+        raise InputError(f"{where} is {value!r}: Slurm takes that for no limit; give the longest time of a job")
     if name == "launcher" and value not in LAUNCHERS_OF_RUNS:
         raise InputError(f"{where} is {value!r}: choose one of {', '.join(LAUNCHERS_OF_RUNS)}")
     if name == "gpus" and not re.fullmatch(r"--[^\s{}]*(\{\}[^\s{}]*)?", value):
@@ -205,6 +207,6 @@ def _convert_options(where: str, value: Any) -> list[str]:
             raise InputError(f"{where} is {value!r} ({error}): write a list, as [--qos=debug]") from None
     options = convert(where, value, list[str])
     for option in options:
-        if not option.startswith("-"):
+        if not re.match(r"--?[A-Za-z]", option):
             raise InputError(f"{where} holds {option!r}: write each option as one word, as --qos=debug")
     return options

@@ -9,7 +9,7 @@ from typing import Any
 from bigearth.declarations import Parameter, read_declared
 from bigearth.errors import InputError
 from bigearth.files import ROOT, resolve
-from bigearth.parameters import convert, suggest
+from bigearth.parameters import convert, shorten, suggest
 from bigearth.study.keys import check_keys, check_name
 from bigearth.study.resources import check_resources
 from bigearth.study.run import Run, Study
@@ -24,7 +24,7 @@ RUN_KEYS = {
     "repeats": "int",
     "after": "list[str]",
 }
-RUNS_LIMIT = 1000  # runs that one entry may become
+RUNS_LIMIT = 1000  # runs of a study
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def load(path: str | Path) -> Study:
             if run.name in runs:
                 raise InputError(f"{path}: two runs have the name {run.name!r}; rename one")
             runs[run.name] = run
+            _check_number(len(runs), f"{path}")
     _check_stems(runs.values(), path)
     return Study(name, path.resolve(), tuple(runs.values()))
 
@@ -98,7 +99,7 @@ def check_run_names(names: Iterable[str], study: Study) -> None:
     known = [run.name for run in study.runs]
     for name in names:
         if name not in known:
-            raise InputError(f"--run {name}: {study.path.name} has no such run; {suggest(name, known)}")
+            raise InputError(f"--run {shorten(name)}: {study.path.name} has no such run; {suggest(name, known)}")
 
 
 # ---- one entry of the file ----
@@ -163,10 +164,10 @@ def _find_notebook(text: str, path: Path) -> Path:
     if text.endswith(".ipynb"):
         file, hint = resolve(text), "check the path"
     else:
-        file = ROOT / "notebooks" / f"{text}.ipynb"
+        file = resolve(f"notebooks/{text}.ipynb")
         hint = suggest(text, sorted(known.stem for known in (ROOT / "notebooks").glob("*.ipynb")))
     if not file.is_file():
-        raise InputError(f"{path}: notebook {text!r} is missing: there is no {file}; {hint}")
+        raise InputError(f"{path}: notebook {shorten(text)} is missing: there is no {file}; {hint}")
     return file
 
 
@@ -174,14 +175,18 @@ def _check_repeats(entry: Entry) -> None:
     where, notebook = entry.where, entry.notebook.name
     if entry.repeats < 1:
         raise InputError(f"{where}: repeats is {entry.repeats}; it must be 1 or more")
-    if entry.repeats * len(entry.nodes) > RUNS_LIMIT:
-        raise InputError(f"{where}: {entry.repeats * len(entry.nodes):,} runs; at most {RUNS_LIMIT:,} are possible")
+    _check_number(entry.repeats * len(entry.nodes), where)
     if len(set(entry.nodes)) < len(entry.nodes):
         raise InputError(f"{where}: resources: nodes is {entry.nodes}; give each number once")
     if entry.repeats > 1 and "seed" not in entry.declared:
         raise InputError(f"{where}: repeats need a parameter 'seed' in {notebook}")
     if len(entry.nodes) * entry.repeats > 1 and not entry.is_named:
         raise InputError(f"{where}: several node counts or repeats need a name")
+
+
+def _check_number(runs: int, where: str) -> None:
+    if runs > RUNS_LIMIT:
+        raise InputError(f"{where}: {runs:,} runs; at most {RUNS_LIMIT:,} are possible: make several studies")
 
 
 # ---- the runs of an entry ----
@@ -200,6 +205,9 @@ def _expand_entry(
     parameters = _convert_parameters(shared, entry.declared, f"{study_file.name}: defaults") | entry.parameters
     if isinstance(parameters.get("runs"), list):
         parameters["runs"] = [single for name in parameters["runs"] for single in members.get(name, [name])]
+    for key in ("results", "workdir"):
+        if not str(parameters.get(key, "folder")).strip():
+            raise InputError(f"{entry.where}: {key} is empty; give a folder or leave the line out")
     folders = {key: convert(f"{entry.where}: {key}", defaults[key], "str") for key in ("results", "workdir")}
     folders |= {key: parameters[key] for key in folders if isinstance(parameters.get(key), str)}
     for name, nodes, repeat in entry.variants():
@@ -243,7 +251,7 @@ def _order_entries(entries: dict[str, Entry], path: Path) -> list[Entry]:
         for name in entry.after:
             if name not in entries:
                 hint = suggest(name, entries)
-                raise InputError(f"{entry.where}: after names {name!r}, which is no run of this study; {hint}")
+                raise InputError(f"{entry.where}: after names {shorten(name)}, which is no run of this study; {hint}")
         sorter.add(entry.name, *entry.after)
     try:
         sorter.prepare()
@@ -262,9 +270,13 @@ def _order_entries(entries: dict[str, Entry], path: Path) -> list[Entry]:
 
 
 def _check_stems(runs: Iterable[Run], path: Path) -> None:
-    """Two runs must not write the same files."""
+    """Two runs must not write the same files, and none the notebook that it executes."""
     seen = set()
     for run in runs:
+        if run.stem.endswith(".partial"):
+            raise InputError(f"{path}: run {run.name}: a name cannot end with .partial, as drafts do; rename it")
+        if run.executed.resolve() == run.notebook.resolve():
+            raise InputError(f"{path}: run {run.name} would replace its own notebook; choose another results")
         if (run.results, run.stem) in seen:
             raise InputError(f"{path}: two runs have the stem {run.stem!r}; rename one")
         seen.add((run.results, run.stem))

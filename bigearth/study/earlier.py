@@ -11,15 +11,22 @@ from bigearth.study.run import Run
 
 
 def check_own(run: Run) -> None:
-    """Raise InputError where a notebook that no study executed has the name of the executed one."""
-    if not os.path.lexists(run.executed):
-        return
+    """Raise InputError where a notebook that no study executed has the name of the executed one, or of its draft."""
+    for path in (run.executed, run.partial):
+        if not os.path.lexists(path):
+            continue
+        # a process that was killed may leave half a draft
+        is_own = path.is_file() and _is_executed(path, if_broken=path == run.partial)
+        if not is_own or path.is_symlink():
+            raise InputError(f"{path}: no study wrote this; move it, or choose another results")
+
+
+def _is_executed(path: Path, if_broken: bool) -> bool:
+    """Whether papermill executed a notebook; ``if_broken`` where that cannot be read."""
     try:
-        is_own = "papermill" in nbformat.read(run.executed, as_version=4).metadata
+        return "papermill" in nbformat.read(path, as_version=4).metadata
     except Exception:  # nbformat raises whatever a broken file makes of it
-        is_own = False
-    if not is_own or run.executed.is_symlink():
-        raise InputError(f"{run.executed}: no study wrote this; move it, or choose another results")
+        return if_broken
 
 
 def set_aside_training(run: Run, force: bool) -> None:
@@ -58,17 +65,21 @@ def set_aside_folder(run: Run) -> Path:
 def keep_files_of_others(run: Run, before: Path, earlier: list[str] | None) -> None:
     """Bring back what the last execution did not write, such as notes; remove the rest of its folder.
 
-    ``earlier`` are the last execution's outputs; where they are not known its tables and figures count as written.
+    ``earlier`` are the last execution's outputs; where they are not known, tables and figures beside a run's provenance
+    count as written. A file whose place the new execution has taken comes back as ``<name>.old``.
     """
+    is_of_a_run = (before / "provenance.json").is_file()
     for path in sorted(before.rglob("*")):
         inside = path.relative_to(before)
         if earlier is None:
-            is_ours = path.suffix in (".csv", ".png", ".json")
+            is_ours = is_of_a_run and path.suffix in (".csv", ".png", ".json")
         else:
             is_ours = str(run.folder / inside) in earlier
         place = run.folder / inside
-        if path.is_dir() or is_ours or os.path.lexists(place):
+        if is_ours or (path.is_dir() and not path.is_symlink()):
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(place):
+            place = _find_free_name(place, f"{place.name}.old")
         path.rename(place)
     shutil.rmtree(before, ignore_errors=True)

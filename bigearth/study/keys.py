@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from bigearth.errors import InputError
-from bigearth.parameters import convert, suggest
+from bigearth.parameters import convert, shorten, suggest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it becomes a file name and a job name
 
@@ -17,7 +17,7 @@ def check_keys(content: Any, keys: dict[str, str], where: str, required: Collect
     checked = {}
     for key, value in content.items():
         if key not in keys:
-            raise InputError(f"{where}: unknown key {key!r}; {suggest(key, keys)}")
+            raise InputError(f"{where}: unknown key {shorten(key)}; {suggest(key, keys)}")
         if value is None and keys[key] in ("int", "str"):
             raise InputError(f"{where}: {key} has no value; give it one or leave the line out")
         if value is not None:
@@ -31,5 +31,5 @@ def check_keys(content: Any, keys: dict[str, str], where: str, required: Collect
 def check_name(text: str, where: str) -> str:
     """The name of a study or run; InputError where it could not be a file name and a job name."""
     if not NAME.fullmatch(text):
-        raise InputError(f"{where}: {text!r} cannot be a name; use letters, digits, '.', '_' and '-'")
+        raise InputError(f"{where}: {shorten(text)} cannot be a name; use letters, digits, '.', '_' and '-'")
     return text

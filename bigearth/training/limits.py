@@ -6,7 +6,7 @@ from typing import Any
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.outside import is_of_type
-from bigearth.parameters import suggest
+from bigearth.parameters import shorten, suggest
 from bigearth.patch import BANDS
 
 BAND_GROUPS = ("rgb", "multispectral", "multiresolution")
@@ -47,6 +47,8 @@ OWN_OPTIONS = {
     "lars": ("momentum", "trust", "decay"),
     "lamb": ("beta_1", "beta_2", "epsilon"),
 }
+SWITCHES = ("nesterov", "use_ema")
+FRACTIONS = ("momentum", "beta_1", "beta_2", "ema_momentum")
 MOST_STAGES = 8  # each halves the 30 x 30 positions that the first one sees
 MOST_BLOCKS_PER_STAGE = 200
 
@@ -123,10 +125,22 @@ def check_options(options: Mapping[str, Any] | None, optimizer: str) -> None:
     for name, value in options.items():
         if name not in known:
             raise InputError(f"optimizer_options: {name!r} is no option of {optimizer!r}; {suggest(name, known)}")
-        if value is not None and not is_of_type(value, bool | float):
-            raise InputError(f"optimizer_options: {name} is {value!r}: must be a number, true or false")
+        if value is not None:
+            _check_option(name, value)
     accumulated = options.get("gradient_accumulation_steps")
     if accumulated is not None and (type(accumulated) is not int or accumulated < 2):
         raise InputError(
             f"optimizer_options: gradient_accumulation_steps is {accumulated!r}: must be a whole number, at least 2"
         )
+
+
+def _check_option(name: str, value: Any) -> None:
+    """Check the value of one option of an optimizer, before Keras does so on every worker."""
+    where = f"optimizer_options: {name} is {shorten(value)}"
+    if name in SWITCHES:
+        if not isinstance(value, bool):
+            raise InputError(f"{where}: must be true or false")
+    elif not is_of_type(value, float):
+        raise InputError(f"{where}: must be a number")
+    elif name in FRACTIONS and not 0 <= value <= 1:
+        raise InputError(f"{where}: must lie between 0 and 1")

@@ -73,7 +73,7 @@ def find_folder(workdir: Path | str, run: str) -> Path:
     InputError
         The name is empty, or could lead out of the folder.
     """
-    if not RUN_NAME.fullmatch(str(run)):
+    if not isinstance(run, str) or not RUN_NAME.fullmatch(run):
         raise InputError(f"run is {run!r}: give letters, digits, '.', '_' and '-', beginning with a letter or digit")
     return resolve(workdir) / "runs" / run
 

@@ -49,6 +49,8 @@ def test_settings_become_options_and_variables(write_profile):
         ("time: 10 hours", "time is '10 hours': write hours:minutes:seconds"),
         ("time: 1:2", "time is '1:2'"),
         ("time: [1]", "time is "),
+        ("time: 00:00:00", "takes that for no limit"),
+        ("options: --", "options holds '--'"),
         ("workers: two", "unknown key 'workers'"),
         ("tasks_per_node: two", "tasks_per_node is 'two': give a whole number"),
         ("tasks_per_node: 0", "tasks_per_node is 0: give at least 1"),

@@ -51,7 +51,8 @@ def right_count(case: tuple, result: int, folder: Path) -> bool:
 FIELDS = [field.name for field in dataclasses.fields(Recipe)]
 ODD = st.one_of(
     st.sampled_from([None, True, False, 0, 1, -1, 2.5, 1e400, "", "x", "no", "false", "5", "1e-3", [], [1], "3463", {},
-                     "nan", "rgb", ["B02"], ["B02", "B02"], "B02", "[1, 1]", {"momentum": "x"}, float("nan")]),
+                     "nan", "rgb", ["B02"], ["B02", "B02"], "B02", "[1, 1]", {"momentum": "x"}, float("nan"),
+                     10**400, {"momentum": True}, {"beta_1": 5}, {"clipnorm": 10**400}]),
     st.integers(-(10**12), 10**12),
     st.floats(),
     st.text(max_size=6),

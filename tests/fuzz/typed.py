@@ -135,6 +135,7 @@ PLACES = [
 YAML_VALUES = st.sampled_from(
     ["5", "-1", "0", "1.5", "true", "no", "null", "~", '""', "x", "[]", "[1, 2]", "{}", "{a: 1}", "2024-01-01",
      "10:00:00", "1e9999", ".nan", "100000", "../../evil", "a b", "é", '"a\\nb"', "[[]]", "$UNSET_VARIABLE",
+     "x.partial", "2024_05", "1" + "0" * 400, "x" * 5000,
      "~nobody_here/x", "!!python/object:os.system x", '"10:00:00"', '"64G"', "[1, x]", '"*"', "/"]
 )  # fmt: skip
 STUDIES = st.one_of(

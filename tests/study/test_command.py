@@ -15,6 +15,13 @@ def test_a_misspelt_run_is_told_with_the_nearest(write, table, capsys):
     assert "did you mean 'multispectral'?" in capsys.readouterr().err
 
 
+def test_an_empty_site_does_not_run_the_study_here(write, table, tmp_path, capsys):
+    for option in ("--slurm", "--job"):
+        assert main(["study", str(write({"notebook": table})), option, ""]) == 2
+        assert "site '' is unknown" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
 def test_watching_needs_slurm(write, table, capsys):
     assert main(["study", str(write({"notebook": table})), "--watch"]) == 2
     assert "give --slurm SITE too" in capsys.readouterr().err

@@ -238,3 +238,26 @@ def test_the_order_of_the_file_is_kept(write, table):
         {"notebook": table, "name": name, "after": after} for name, after in (("c", ["d"]), ("a", []), ("d", ["a"]))
     ]
     assert [run.name for run in definition.load(write(*runs)).runs] == ["a", "d", "c"]
+
+
+def test_a_run_replaces_neither_its_notebook_nor_another_runs_draft(write, table, tmp_path):
+    with pytest.raises(InputError, match="would replace its own notebook"):
+        definition.load(write({"notebook": table}, defaults={"results": str(tmp_path)}))
+    with pytest.raises(InputError, match="cannot end with .partial"):
+        definition.load(write({"notebook": table, "name": "x"}, {"notebook": table, "name": "x.partial"}))
+
+
+def test_what_is_too_long_is_refused_in_few_words(write, table):
+    for entry in (
+        {"notebook": "a" * 5000},
+        {"notebook": "a" * 5000 + ".ipynb"},
+        {"notebook": table, "after": "a" * 5000},
+    ):
+        with pytest.raises(InputError) as told:
+            definition.load(write(entry))
+        assert len(str(told.value)) < 500
+
+
+def test_an_empty_folder_is_named(write):
+    with pytest.raises(InputError, match="run 01_exploration: results is empty"):
+        definition.load(write({"notebook": "01_exploration", "parameters": {"results": ""}}))

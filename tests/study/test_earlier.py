@@ -39,6 +39,28 @@ def test_a_file_that_the_run_did_not_write_stays_after_a_failure(write, tmp_path
         assert own.read_text() == "mine"
 
 
+def test_files_of_a_folder_that_no_study_wrote_stay(write, table, tmp_path):
+    folder = tmp_path / "results" / "table"
+    folder.mkdir(parents=True)
+    (folder / "table.csv").write_text("mine")
+    (folder / "own.csv").write_text("mine")
+    (folder / "link").symlink_to(tmp_path)
+    assert main(["study", str(write({"notebook": table}))]) == 0
+    assert (folder / "table.csv.old").read_text() == (folder / "own.csv").read_text() == "mine"
+    assert (folder / "table.csv").read_text() == "1\n"
+    assert (folder / "link").is_symlink()
+
+
+def test_a_draft_of_somebody_else_is_not_replaced(write, table, tmp_path, capsys):
+    (tmp_path / "results").mkdir()
+    mine = tmp_path / "results" / "table.partial.ipynb"
+    mine.write_text((tmp_path / "table.ipynb").read_text())
+    before = mine.read_text()
+    assert main(["study", str(write({"notebook": table}))]) == 2
+    assert "table.partial.ipynb: no study wrote this" in capsys.readouterr().err
+    assert mine.read_text() == before
+
+
 def test_a_notebook_of_somebody_else_is_not_replaced(write, table, tmp_path, capsys):
     (tmp_path / "results").mkdir()
     mine = tmp_path / "results" / "table.ipynb"

@@ -42,6 +42,11 @@ from bigearth.training.recipe import Recipe
         ({"optimizer_options": {"nesterov": True}, "optimizer": "lamb"}, "'nesterov' is no option of 'lamb'"),
         ({"optimizer_options": {"clipnorm": "x"}}, "clipnorm is 'x'"),
         ({"optimizer_options": {"clipnorm": float("nan")}}, "clipnorm is nan"),
+        ({"optimizer_options": {"clipnorm": 10**400}}, "clipnorm is 1000.*must be a number"),
+        ({"optimizer_options": {"weight_decay": True}}, "weight_decay is True: must be a number"),
+        ({"optimizer_options": {"beta_1": 5}}, "beta_1 is 5: must lie between 0 and 1"),
+        ({"optimizer_options": {"nesterov": 0.5}, "optimizer": "sgd"}, "nesterov is 0.5: must be true or false"),
+        ({"seed": 10**400}, "seed is 1000"),
         ({"augment": "perhaps"}, "augment"),
     ],
 )
