@@ -87,7 +87,7 @@ def _unpack_members(path: Path, root: Path, folder: Path) -> set[str]:
                 _write_member(tar, member, root, may_replace=root != folder)
             while plain.read(_CHUNK):  # to the end, where the checksum stands
                 pass
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
         _discard(root, folder)
         raise InputError(f"{path} is damaged ({error}): fetch it again") from None
     except InputError:

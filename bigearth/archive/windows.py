@@ -173,6 +173,10 @@ def _check_table(table: pd.DataFrame) -> pd.DataFrame:
     if not table["patch"].is_unique:
         twice = table["patch"][table["patch"].duplicated()].iloc[0]
         raise InputError(f"table of patches holds {twice} twice: give it once")
+    for name in ("x", "y", "epsg"):
+        values = table[name]
+        if values.dtype.kind not in "iuf" or not np.isfinite(values.to_numpy(float)).all():
+            raise InputError(f"table of patches: {name} is not a finite number in every row: correct it")
     return table.reset_index(drop=True)
 
 

@@ -25,6 +25,7 @@ from bigearth.mapping.store import LOCK, PLAN, Store, count_written, is_begun, w
 from bigearth.mapping.trained import TrainedRun, read_run
 from bigearth.mpi import communicator
 from bigearth.outside import read_json
+from bigearth.parameters import convert
 from bigearth.upsampling.datasets import load_networks
 
 
@@ -115,7 +116,12 @@ def write_map(
     started = time.time()
     run, product, results = resolve(run), resolve(product), resolve(results)
     folder = find_map(product, run, results)
-    chosen = {"stride": stride, "threshold": threshold, "offset": offset, "masked_from": masked_from}
+    chosen = {
+        "stride": convert("stride", stride, int),
+        "threshold": convert("threshold", threshold, float | None),
+        "offset": convert("offset", offset, int | None),
+        "masked_from": convert("masked_from", masked_from, float),
+    }
     with ExitStack() as stack:
         work = None
         if rank == 0:

@@ -21,7 +21,7 @@ from bigearth.errors import InputError
 from bigearth.installation import check_projections
 from bigearth.mapping.grid import CELL_METRES
 from bigearth.outside import open_file
-from bigearth.patch import BANDS, RESOLUTION
+from bigearth.patch import BANDS, QUANTIFICATION, RESOLUTION
 
 gdal.UseExceptions()
 osr.UseExceptions()
@@ -245,6 +245,8 @@ def _link_folder(path: Path, name: str, folder: Path, offset: int | None) -> Til
                 f"baseline 04.00 (January 2022), {OFFSET_SINCE_0400} from it on"
             )
         offset = OFFSET_SINCE_0400 if baseline >= "04.00" else 0
+    if not -QUANTIFICATION <= offset <= 0:
+        raise InputError(f"offset is {offset}: give a whole number from -{QUANTIFICATION} to 0")
     granule = folder / "granule"
     for band, metres in RESOLUTION.items():
         raster = _find_raster(path, band)

@@ -114,6 +114,9 @@ def read_predictions(path: Path) -> Predictions:
         check_seal(path, REMEDY)
         with h5py.File(path) as file:
             attributes = {"upsampling": "network", **file.attrs}
+            for name in ("patch", "split", "truth", "score"):
+                if not isinstance(file[name], h5py.Dataset):
+                    raise ValueError(f"{name} is no dataset")
             patch = file["patch"].asstr()[:]
             codes = file["split"][:]
             truth = file["truth"][:]
@@ -121,7 +124,7 @@ def read_predictions(path: Path) -> Predictions:
         texts: dict[str, Any] = {}
         for name in ("bands", "labels"):
             texts[name] = tuple(str(text) for text in np.atleast_1d(attributes[name]))
-        values = {name: kind(attributes[name]) for name, kind in ATTRIBUTE_TYPES.items()}
+        values = {name: _read_attribute(attributes, name, kind) for name, kind in ATTRIBUTE_TYPES.items()}
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path} is not a complete prediction file ({error}): {REMEDY}") from error
 
@@ -139,6 +142,15 @@ def read_predictions(path: Path) -> Predictions:
         truth=truth.astype(np.uint8, copy=False),
         score=score,
     )
+
+
+def _read_attribute(attributes: Mapping[str, Any], name: str, kind: type) -> Any:
+    """An attribute of its own type: the text "False" is no bool, and 1.5 no number of epochs."""
+    value = attributes[name]
+    value = value.item() if isinstance(value, np.generic) else value
+    if type(value) is not kind:
+        raise ValueError(f"attribute {name} is {value!r:.60}, not of type {kind.__name__}")
+    return value
 
 
 def find_impossible_value(

@@ -191,3 +191,15 @@ def test_an_unpacking_that_ended_between_two_renames(tmp_path, monkeypatch):
             unpack(path, tmp_path / "out")
     unpack(path, tmp_path / "out")
     assert contents(tmp_path / "out") == dict(SMALL)
+
+
+def test_a_name_with_a_zero_byte(tmp_path):
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"path": "a\0b"}
+        tar.addfile(member)
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(raw.getvalue()))
+    with pytest.raises(InputError, match="is damaged"):
+        unpack(path, tmp_path / "out")

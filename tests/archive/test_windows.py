@@ -223,3 +223,12 @@ def test_a_window_in_the_dark_is_no_window_without_data(tmp_path, bands):
     write_product(tmp_path, dark, baseline="05.00", offset=-1000, suffix="tif")
     ((_, patch),) = read_tile_patches(tmp_path, table([(0, 0)]))
     assert not patch[60].any() and patch[10].any()
+
+
+@pytest.mark.parametrize("name", ["x", "y", "epsg"])
+@pytest.mark.parametrize("value", ["x", None, np.inf])
+def test_a_place_that_is_no_number_is_refused(name, value, products):
+    rows = table([(0, 0), (1, 1)])
+    rows[name] = [value, rows[name][1]]
+    with pytest.raises(InputError, match=f"{name} is not a finite number"):
+        find_windows(products, rows)

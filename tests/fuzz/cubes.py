@@ -76,15 +76,40 @@ def right_place(case: tuple, cube: Any, folder: Path) -> bool:
     return sum(map(len, cube.rows.values())) == samples.PATCHES
 
 
+# ---- parameters of another type ----
+
+PARAMETERS = ["seed", "splits", "nomenclature", "upsampling", "distribution", "exclude", "tiles", "weights", "archive"]
+ODD_VALUES = st.sampled_from(
+    [None, True, 5, 1.5, -1, 2**70, "", "x", b"x", [], [None], [""], ["x"], {}, float("nan"), np.int64(1), "\0", "1"]
+)
+
+
+def write_odd(case: tuple, folder: Path) -> Any:
+    name, value = case
+    path = folder / "work" / "cube.h5"
+    given = {"archive": samples.archive(1), "splits": "random", "seed": 1} | {name: value}
+    write_cube(cube=path, workdir=folder / "work", **given)
+    check(path)
+    return open_cube(path)
+
+
+def right_odd(case: tuple, cube: Any, folder: Path) -> bool:
+    name, value = case
+    whole = sum(map(len, cube.rows.values())) == samples.PATCHES
+    return whole and (name != "seed" or cube.attributes["seed"] == int(value))
+
+
 # ---- a broken cube is read and checked ----
 
 ATTRIBUTES = ["seed", "source", "miniature", "complete", "unit", "selection", "upsampling"]
 SMALL_AND_PIXELS = ["data_10m", "data_20m", "data_60m", "classes", "split", "x", "y", "epsg"]
+ALL_DATASETS = [*SMALL_AND_PIXELS, "patch", "date", "label", "band_10m", "x_20m", "y_60m"]
 BROKEN_CUBES = st.one_of(
     st.tuples(st.just("bytes"), DAMAGES),
     st.tuples(st.just("attribute"), st.sampled_from(ATTRIBUTES)),
     st.tuples(st.just("odd attribute"), st.sampled_from(ATTRIBUTES)),
     st.tuples(st.just("gone"), st.sampled_from(["patch", "split", "classes", "data_10m", "data_20m", "x", "date"])),
+    st.tuples(st.sampled_from(["group", "dead link", "short"]), st.sampled_from(ALL_DATASETS)),
     st.tuples(st.just("pixel"), st.sampled_from(SMALL_AND_PIXELS)),
     st.tuples(st.just("bands"), st.sampled_from(["data_10m", "data_20m", "data_60m"])),
     st.tuples(st.just("repacked"), st.just("data_10m")),
@@ -117,6 +142,13 @@ def _change_cube(file: h5py.File, what: str, how: str) -> None:
         file.attrs[how] = "other"
     elif what == "gone":
         del file[how]
+    elif what in ("group", "dead link", "short"):
+        values = file[how][:-1]
+        del file[how]
+        if what == "group":
+            file.create_group(how)
+        else:
+            file[how] = h5py.SoftLink("/nowhere") if what == "dead link" else values
     elif what == "bands":
         file[how].attrs["bands"] = list(file[how].attrs["bands"])[::-1]
     elif what == "repacked":
@@ -177,6 +209,13 @@ def right_resumed(case: tuple, path: Path, folder: Path) -> bool:
 KINDS = [
     Kind(
         "place of a cube", THERE, write_there, right_place, prepare_place, may_change=CUBE_WORK, may_appear=("place",)
+    ),
+    Kind(
+        "parameter of a cube",
+        st.tuples(st.sampled_from(PARAMETERS), ODD_VALUES),
+        write_odd,
+        right_odd,
+        may_change=CUBE_WORK,
     ),
     Kind("cube to check", BROKEN_CUBES, check_broken, right_check, may_change=("cube.h5",)),
     Kind("cube to finish", UNFINISHED, resume_broken, right_resumed, may_change=CUBE_WORK),

@@ -185,3 +185,9 @@ def test_a_mask_that_is_a_pipe(tmp_path):
     os.mkfifo(folder / "SCL.tif")
     with pytest.raises(InputError, match="is a pipe"):
         open_scene(folder, tmp_path / "work", offset=0)
+
+
+@pytest.mark.parametrize("offset", [-99999, 5])
+def test_an_impossible_offset(offset, tmp_path):
+    with pytest.raises(InputError, match="offset is"):
+        open_scene(write_folder(tmp_path / "scene"), tmp_path / "work", offset=offset)

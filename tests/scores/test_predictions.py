@@ -170,3 +170,23 @@ def test_places_are_written_with_the_predictions(tiny_cube, tmp_path):
         for key in ("x", "y", "epsg"):
             assert file[key][:].tolist() == expected[key].tolist()
         assert (file["date"][:].astype("datetime64[D]") == expected.date.to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("epochs", 1.5), ("epochs", "3"), ("epochs", True), ("finished", "False"), ("finished", 2), ("miniature", "False"),
+     ("nomenclature", 4.5), ("run", 5), ("upsampling", 5)],
+)  # fmt: skip
+def test_attributes_of_another_type(name, value, tmp_path):
+    path = _write(tmp_path / "predictions.h5", **{name: value})
+    with pytest.raises(InputError, match=f"attribute {name} is"):
+        predictions.read_predictions(path)
+
+
+def test_a_group_in_place_of_a_dataset(tmp_path):
+    path = _write(tmp_path / "predictions.h5")
+    with h5py.File(path, "r+") as file:
+        del file["split"]
+        file.create_group("split")
+    with pytest.raises(InputError, match="split is no dataset"):
+        predictions.read_predictions(path)
