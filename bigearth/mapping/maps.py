@@ -162,7 +162,7 @@ def _prepare(
     """Check everything, and create the unfinished map or find it begun; None where the finished map is there."""
     run = read_run(run_folder, chosen["threshold"])
     if not 0 < chosen["masked_from"] <= 1:
-        raise InputError(f"masked_from {chosen['masked_from']} is no share: give a number above 0, 1 at most")
+        raise InputError(f"masked_from {chosen['masked_from']:g} is no share: give a number above 0, 1 at most")
     partial = find_partial(folder)
     if partial.exists() and not partial.is_dir():
         raise InputError(f"{partial} exists and is no unfinished map: choose another folder for results")
