@@ -11,6 +11,8 @@ from typing import Any
 import nbformat
 import pandas as pd
 
+from bigearth import outside
+
 Facts = list[tuple[str, Any]]  # pairs of name and value
 
 
@@ -78,7 +80,7 @@ def read_page(path: Path) -> PageContent:
     page.gpu_hours = _read_number(record, "gpu_hours")
     page.key_figures = _read_key_figures(folder / "summary.csv")
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = nbformat.reads(outside.read_text(path, "notebook"), as_version=4)
         nbformat.validate(notebook)
     except Exception as error:  # whatever a broken file raises: the page says so
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
