@@ -185,9 +185,11 @@ def _describe_record(record: dict[str, Any]) -> tuple[Facts, list[tuple[str, Fac
     return [(name, value) for name, value in known if value not in (None, "")], details
 
 
-def _describe_papermill(papermill: dict[str, Any]) -> tuple[Facts, list[tuple[str, Facts]]]:
+def _describe_papermill(papermill: Any) -> tuple[Facts, list[tuple[str, Facts]]]:
     """The same from what papermill notes in a notebook, where there is no record."""
     known: Facts = [("provenance", "not recorded: the notebook was not executed by the driver")]
+    if not isinstance(papermill, dict):
+        return known, []
     if _read_number(papermill, "duration"):
         known.append(("duration", format_duration(_read_number(papermill, "duration"))))
     parameters = papermill.get("parameters")

@@ -1,6 +1,7 @@
 """What is read of a study's results: right where it is whole, said where it is damaged."""
 
 import json
+import os
 
 import pytest
 from nbformat import v4, write
@@ -57,3 +58,15 @@ def test_a_folder_of_tables_is_no_study(tmp_path):
     (tmp_path / ".hidden").mkdir()
     assert results.list_studies(tmp_path) == [tmp_path / "mini"]
     assert results.read_study(tmp_path / "mini").summary == "1 runs: 1 finished; 00:00, 0 GPU hours in all."
+
+
+@pytest.mark.parametrize("papermill", ["x", 5, ["duration"], None])
+def test_odd_notes_of_papermill_do_not_stop_the_page(tmp_path, papermill):
+    page = results.read_page(write_executed(tmp_path, papermill=papermill))
+    assert dict(page.provenance)["provenance"].startswith("not recorded")
+
+
+def test_a_pipe_named_like_a_notebook_is_not_waited_for(tmp_path):
+    write_executed(tmp_path, {"study": "tiny"})
+    os.mkfifo(tmp_path / "05_scaling.ipynb")
+    assert "cannot be read" in results.read_page(tmp_path / "05_scaling.ipynb").problem
