@@ -191,7 +191,7 @@ def _prepare(
             super_resolved.unlink(missing_ok=True)  # of other networks, or another offset
         store.create()
         write_plan(partial, plan)
-    if super_resolved and not super_resolved.exists():
+    if networks and super_resolved and not super_resolved.exists():
         _super_resolve(scene, networks, super_resolved)
     return Work(folder, partial, plan, run, scene, grid, written, super_resolved)
 

@@ -143,7 +143,7 @@ def open_scene(path: Path, folder: Path, offset: int | None = None) -> Scene:
     mask, is_classification = _find_mask(path, tile)
     scene = Scene(name, tile, place, width, height, mask, is_classification)
     if mask is not None:
-        _check_mask(scene)
+        _check_mask(mask, scene)
     return scene
 
 
@@ -291,8 +291,7 @@ def _find_mask(path: Path, tile: Tile) -> tuple[Path | None, bool]:
     return None, False
 
 
-def _check_mask(scene: Scene) -> None:
-    path = scene.mask
+def _check_mask(path: Path, scene: Scene) -> None:
     open_file(path, "mask").close()  # GDAL would wait for a pipe
     try:
         dataset = gdal.Open(str(path))
