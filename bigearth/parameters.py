@@ -264,7 +264,11 @@ def _split_list(text: str, item_type: Any) -> list:
     words = [word.strip() for word in text.split(",")]
     if len(words) == 1 and item_type is not str:
         raise _Mismatch
-    return [word for word in words if word]
+    if words[-1] == "":  # a comma may stand at the end
+        words.pop()
+    if not all(words):
+        raise _Mismatch("a place between two commas is empty")
+    return words
 
 
 def _convert_dict(value: Any) -> dict:

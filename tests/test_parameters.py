@@ -117,3 +117,13 @@ def test_a_value_that_multiplies_is_shown_short():
     with pytest.raises(InputError) as told:
         convert("x", value, "int")
     assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("text", [",", ",,", "1,,2", ", 1"])
+def test_an_empty_place_in_a_list_is_an_error(text):
+    with pytest.raises(InputError, match="a place between two commas is empty|a list such as"):
+        convert("blocks", text, list[int])
+
+
+def test_a_comma_may_end_a_list():
+    assert convert("blocks", "1, 2,", list[int]) == [1, 2]

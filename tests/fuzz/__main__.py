@@ -42,7 +42,7 @@ def run_kind(kind: Kind, count: int, start: int, bar: tqdm) -> list[tuple]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=6000, help="number of inputs, shared evenly among the kinds")
+    parser.add_argument("--inputs", type=int, default=6500, help="number of inputs, shared evenly among the kinds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kind", action="append", help="only kinds whose name holds this text (may be given again)")
     parser.add_argument("--report", type=Path, help="write all outcomes to this JSON file")

@@ -79,10 +79,12 @@ def right_value(case: tuple, result: Any, folder: Path) -> bool:
     if meant is ...:
         # what is accepted must be a whole number, or a list of them, and equal to what was typed
         items = result if kind == list[int] else [result]
-        typed_items = typed if isinstance(typed, list) else yaml.safe_load(typed) if isinstance(typed, str) else typed
+        typed_items = typed
         if kind == list[int] and isinstance(typed, str):
             typed_items = [part.strip() for part in typed.strip("[]").split(",") if part.strip()]
             items = [str(item) for item in items]
+        elif isinstance(typed, str):
+            typed_items = int(typed)
         whole = all(type(item) is int or isinstance(item, str) for item in items)
         return whole and items == (typed_items if kind == list[int] else [typed_items])
     if meant is None:
