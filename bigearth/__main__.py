@@ -8,7 +8,6 @@ from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.installation import check_keras, check_python_path
 from bigearth.mapping import command as map_command
-from bigearth.parameters import convert
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,6 +93,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _read_path(name: str, text: str) -> str:
     """A path of the command line, with the environment's values in it; InputError where none can have this name."""
+    from bigearth.parameters import convert  # needs numpy, which `doctor` does without
+
     path = convert(name, text, "str")
     resolve(path)
     return path

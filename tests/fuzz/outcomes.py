@@ -13,10 +13,9 @@ from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
-from bigearth.errors import InputError
+from bigearth.errors import LONGEST_MESSAGE, InputError
 
 LONGEST_SECONDS = 60
-LONGEST_MESSAGE = 600  # characters
 MOST_MEMORY = 6 << 30  # bytes: what reads without end must not take the machine with it
 GOOD = ("right", "refused", "unknowable")
 FAULTS = ("traceback", "riddle", "hang", "lost", "wrong")
