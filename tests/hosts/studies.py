@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from bigearth.files import ROOT
+from bigearth.parameters import escape
 
 NETWORK = {"width": 8, "blocks": [1, 1, 1, 1], "warmup": 1, "milestones": [1.0], "deterministic": True}
 START = 500  # s that a job may take to train: a tenth of that on an idle machine
@@ -21,6 +22,7 @@ class Study:
         self.path, self.results, self.work = folder / "tried.yaml", folder / "results", folder / "work"
         defaults = {"workdir": str(self.work), "results": str(self.results), "cube": str(cube), "workers": 4}
         defaults["classify"] = str(archive)
+        defaults = {name: escape(value) for name, value in defaults.items()}  # a dollar sign is meant as one
         folder.mkdir(exist_ok=True)
         self.path.write_text(yaml.safe_dump({"study": "tried", "defaults": defaults, "runs": runs}))
 
