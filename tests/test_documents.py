@@ -8,7 +8,7 @@ import pytest
 
 from bigearth.files import ROOT
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "slurm/README.md", "slurm/jupyterhub.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "slurm/README.md", "slurm/jupyterhub.md", "slurm/container/README.md"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 each = pytest.mark.parametrize("document", DOCUMENTS)

@@ -195,6 +195,8 @@ class Group:
             environment["IPP_CONNECTION_INFO"] = engine_file.read_text()
         engine = [sys.executable, "-m", "ipyparallel.engine", f"--profile-dir={self._folder}"]
         engine += ["--IPEngine.enable_nanny=False", "--log-level=WARN"]
+        if kind in ("srun", "slurm"):  # Slurm starts them outside the container that this process may be in
+            engine = self._profile.enter_container(engine)
         launched = self._spawn(command + engine, environment)
 
         # wait until all have registered

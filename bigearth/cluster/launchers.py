@@ -28,11 +28,12 @@ def build_command(kind: str, workers: int, profile: Profile, allocation: Allocat
     Raises
     ------
     InputError
-        The launcher's program is not here, or is of another MPI than mpi4py's.
+        The launcher's program is not here, or is of another MPI than mpi4py's; the site's image is not there.
     """
     if kind == "mpi" and workers == 1:
         return []
     if kind == "slurm":
+        profile.check_image()
         command = profile.srun_command(workers)
     elif kind == "srun":
         command = _build_srun(workers, profile, allocation)

@@ -4,11 +4,13 @@ import os
 import re
 import shlex
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bigearth.errors import InputError
-from bigearth.files import ROOT
+from bigearth.files import ROOT, resolve
 from bigearth.parameters import convert, shorten, suggest
 from bigearth.yaml_files import read_yaml
 
@@ -23,6 +25,9 @@ SMALLEST = {
     "start_seconds": 1,
     "stall_seconds": 0,
 }
+# what runs a command in an image that is a file or a folder
+RUN_FROM_FILES = (["apptainer", "exec"], ["singularity", "exec"])
+IMAGE_PYTHON = "python"  # of the image's PATH
 ONE_WORD = ("partition", "account", "mpi", "interface")
 # minutes, minutes:seconds, hours:minutes:seconds, and days in front of hours, as sbatch reads them
 TIME = re.compile(r"\d+|\d+:\d\d(:\d\d)?|\d+-\d+(:\d\d){0,2}", re.ASCII)
@@ -52,6 +57,7 @@ class Profile:
     options: list[str] = field(default_factory=list)  # more options of sbatch
     environment: dict[str, str] = field(default_factory=dict)
     setup: str = ""  # shell lines: modules, conda
+    container: list[str] = field(default_factory=list)  # what runs a command in an image: apptainer exec IMAGE
 
     def job_options(self, resources: dict[str, Any]) -> list[str]:
         """Return the options of sbatch and srun for a job.
@@ -105,6 +111,34 @@ class Profile:
         command.append(f"--ntasks={workers}")
         return command + self.job_options(resources)
 
+    def enter_container(self, command: list[str]) -> list[str]:
+        """Return a command line of this environment's Python as a job starts it: in the site's image, if it has one.
+
+        The image has a Python of its own, and gets to see the project's folder.
+        """
+        if not self.container:
+            return command
+        runtime = self.container[:-1]
+        image = self.find_image()
+        if image:
+            runtime[2:2] = ["--bind", str(ROOT)]
+        return [*runtime, str(image or self.container[-1]), IMAGE_PYTHON, *command[1:]]
+
+    def find_image(self) -> Path | None:
+        """Return the file or folder of the site's image; None where it is a name that the runtime looks up."""
+        if not self.container or self.container[:2] not in RUN_FROM_FILES or "://" in self.container[-1]:
+            return None
+        return resolve(self.container[-1])
+
+    def check_image(self) -> None:
+        """Raise InputError where the image's file is not there; inside a container it cannot be seen."""
+        image = self.find_image()
+        if image and not image.exists():
+            raise InputError(
+                f"slurm/sites/{self.name}.yaml: container names the image {image}, which is not there: build it as "
+                "slurm/container/README.md says, or correct the path"
+            )
+
     def where_to_set(self, setting: str) -> str:
         """Say for a message where a setting is changed."""
         if self.name:
@@ -156,12 +190,8 @@ def load(site: str) -> Profile:
 
 def _convert_setting(where: str, name: str, value: Any, annotation: Any) -> Any:
     """Convert a setting to its type and check its range; InputError where it cannot be meant."""
-    if name == "setup":
-        return _check_setup(where, value)
-    if name == "environment":
-        return _convert_environment(where, value)
-    if name == "options":
-        return _convert_options(where, value)
+    if name in CONVERSIONS:
+        return CONVERSIONS[name](where, value)
     value = convert(where, value, annotation)
     if name in SMALLEST and value is not None and value < SMALLEST[name]:
         raise InputError(f"{where} is {value}: give at least {SMALLEST[name]}")
@@ -200,13 +230,37 @@ def _convert_environment(where: str, value: Any) -> dict[str, str]:
 
 def _convert_options(where: str, value: Any) -> list[str]:
     """Options of sbatch: a list, or a text as on a command line."""
-    if isinstance(value, str):
-        try:
-            value = shlex.split(value)
-        except ValueError as error:
-            raise InputError(f"{where} is {value!r} ({error}): write a list, as [--qos=debug]") from None
-    options = convert(where, value, list[str])
+    options = _convert_words(where, value, "[--qos=debug]")
     for option in options:
         if not re.match(r"--?[A-Za-z]", option):
             raise InputError(f"{where} holds {option!r}: write each option as one word, as --qos=debug")
     return options
+
+
+def _convert_container(where: str, value: Any) -> list[str]:
+    """The command that runs what follows it in an image: at least the runtime, its subcommand and the image."""
+    words = _convert_words(where, value, "[apptainer, exec, bigearth.sif]")
+    if words and (len(words) < 3 or words[-1].startswith("-")):
+        raise InputError(
+            f"{where} is {value!r}: write a command that ends with the image, as apptainer exec bigearth.sif"
+        )
+    return words
+
+
+def _convert_words(where: str, value: Any, example: str) -> list[str]:
+    """A list of words, or a text as on a command line."""
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise InputError(f"{where} is {value!r} ({error}): write a list, as {example}") from None
+    return convert(where, value, list[str])
+
+
+# of the settings that are more than one value
+CONVERSIONS: dict[str, Callable[[str, Any], Any]] = {
+    "setup": _check_setup,
+    "environment": _convert_environment,
+    "options": _convert_options,
+    "container": _convert_container,
+}

@@ -76,6 +76,7 @@ def submit(
         return 0
     if not shutil.which("sbatch"):
         raise InputError("no Slurm here: sbatch was not found; leave out --slurm to run the study on this machine")
+    site.check_image()
     for run in runs:
         run.check_writable()
     with runs[0].lock_study("submission"):
@@ -149,7 +150,7 @@ def fill_script(run: Run, site: Profile, force: bool = False) -> str:
         "OPTIONS": "\n".join(f"#SBATCH {quote_option(option)}" for option in options),
         "SITE": site.name,
         "SETUP": "\n".join([*exports, site.setup.strip()]).strip(),
-        "COMMAND": shlex.join(command) + (FIRST_START_FORCES if force else ""),
+        "COMMAND": shlex.join(site.enter_container(command)) + (FIRST_START_FORCES if force else ""),
     }
     return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], TEMPLATE.read_text())
 

@@ -28,6 +28,7 @@ from bigearth.scores import metrics, model_card
 from bigearth.scores.predictions import write_predictions
 from bigearth.training import batches, checkpoints, records, scoring
 from bigearth.training.recipe import Recipe
+from bigearth.training.scalars import Scalars
 from bigearth.training.team import Team, join_team
 from bigearth.training.trainer import Trainer, check_backend, make_trainer
 
@@ -95,12 +96,13 @@ def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> di
     team.on_first(lambda: records.start_tables(folder, state))
 
     # epochs
+    scalars = Scalars(folder)
     with listen_for_stop() as stop:
         for epoch in range(state["epoch"], recipe.epochs):
             line, timings = train_epoch(trainer, epoch, stop)
             history = [*state["history"], line]
             state |= {"epoch": epoch + 1, "history": history, "seconds": before + time.time() - began}
-            keep_epoch(trainer, folder, state, timings)
+            keep_epoch(trainer, folder, state, timings, scalars)
             say(team, describe_epoch(line, recipe.epochs))
 
     # predictions, model and record
@@ -241,14 +243,15 @@ def move_to_device(source: Iterable[batches.Batch]) -> Iterator[tuple[dict[str, 
         yield {key: tf.constant(array) for key, array in features.items()}, tf.constant(truth)
 
 
-def keep_epoch(trainer: Trainer, folder: Path, state: dict[str, Any], timings: np.ndarray) -> None:
-    """Write checkpoint, history and timings of an epoch, on rank 0, while the others wait."""
+def keep_epoch(trainer: Trainer, folder: Path, state: dict[str, Any], timings: np.ndarray, scalars: Scalars) -> None:
+    """Write checkpoint, history, timings and scalars of an epoch, on rank 0, while the others wait."""
 
     def write() -> None:
         records.append_timings(folder, timings)
         values = [variable.numpy() for variable in trainer.variables]
         checkpoints.write(folder / "checkpoints", values, state)
         records.write_table(folder / "history.csv", pd.DataFrame(state["history"]))
+        scalars.write(state["history"])
 
     trainer.team.on_first(write)
 

@@ -1,7 +1,7 @@
 """The files of a run, written, and read back with checks: history, timings, checkpoint, record. Needs no TensorFlow.
 
-A run is a folder ``<workdir>/runs/<run>``: ``history.csv``, ``timings.csv``, ``checkpoints/``, and, when it is
-finished, ``model.keras``, ``predictions.h5`` and ``provenance.json``.
+A run is a folder ``<workdir>/runs/<run>``: ``history.csv``, ``timings.csv``, ``checkpoints/``, ``tensorboard/``, and,
+when it is finished, ``model.keras``, ``predictions.h5`` and ``provenance.json``.
 """
 
 import re

@@ -194,3 +194,20 @@ def test_no_command_line_shows_the_key(launcher):
         profile = re.search(r"ipyparallel.engine.*--profile-dir=(\S+)", "\n".join(commands))[1]
         key = json.loads((Path(profile) / "security/ipcontroller-engine.json").read_text())["key"]
         assert len(key) > 20 and not [command for command in commands if key in command]
+
+
+def test_workers_under_slurm_start_in_the_sites_image(stand_in, monkeypatch, tmp_path, capsys):
+    """Stand-ins: srun starts its command as a step of one task, apptainer the command after the image."""
+    stand_in("srun", 'echo "$*" >>"$SHOWN"; while [ "$1" != apptainer ]; do shift; done; exec "$@"')
+    stand_in("apptainer", f'while [ "$1" != python ]; do shift; done; shift; exec {sys.executable} "$@"')
+    monkeypatch.setenv("SHOWN", str(tmp_path / "shown"))
+    monkeypatch.setattr(profiles, "FOLDER", tmp_path)
+    (tmp_path / "boxed.yaml").write_text(f"container: apptainer exec {tmp_path}/a.sif\nstart_seconds: 60")
+    with pytest.raises(InputError, match="a.sif, which is not there"):
+        engines.start(1, "slurm:boxed")
+    (tmp_path / "a.sif").touch()
+    monkeypatch.setattr(network, "find_address", lambda _: "127.0.0.1")
+    with engines.start(1, "slurm:boxed") as group:
+        assert group.run(place, number=1)[0][:2] == (0, 1)
+    shown = (tmp_path / "shown").read_text()
+    assert f"--ntasks=1 --nodes=1 --ntasks-per-node=1 --time=01:00:00 apptainer exec --bind {files.ROOT} " in shown

@@ -75,6 +75,13 @@ def test_settings_become_options_and_variables(write_profile):
         ("environment: {A: yes}", "environment: A is True: write its value as text, in quotes"),
         ("environment: {A: [1]}", "environment: A is "),
         ("environment: {A: }", "environment: A is None"),
+        ("container: bigearth.sif", "container is 'bigearth.sif': write a command that ends with the image"),
+        (
+            "container: apptainer exec --nv",
+            "container is 'apptainer exec --nv': write a command that ends with the image",
+        ),
+        ('container: "apptainer exec \'a"', "container is .*No closing quotation"),
+        ("container: {image: bigearth.sif}", "container is "),
         ("partition", "must hold lines such as"),
         ("[partition]", "must hold lines such as"),
         ("partition: [", "not valid YAML"),
@@ -103,6 +110,8 @@ def test_values_that_cannot_be_meant_are_one_line(write_profile, text, message):
         ("setup:", "setup", ""),
         ("setup: 'export PATH=$HOME/bin:$PATH'", "setup", "export PATH=$HOME/bin:$PATH"),
         ("environment:", "environment", {}),
+        ("container:", "container", []),
+        ("container: podman run --rm bigearth", "container", ["podman", "run", "--rm", "bigearth"]),
         ("environment: {A: 1, B: '0', C: x y}", "environment", {"A": "1", "B": "0", "C": "x y"}),
         ("partition: 4", "partition", "4"),
         ("tasks_per_node: '4'", "tasks_per_node", 4),
@@ -127,3 +136,26 @@ def test_a_session_without_a_site_has_what_its_job_exported(monkeypatch):
     monkeypatch.setenv("NCCL_SOCKET_IFNAME", "ib0")
     profile = profiles.read_session()
     assert (profile.name, profile.mpi, profile.interface) == ("", "pspmix", "ib0")
+
+
+def test_commands_enter_the_image_with_its_own_python(write_profile, tmp_path):
+    command = ["/here/.venv/bin/python", "-m", "bigearth"]
+    assert profiles.Profile().enter_container(command) == command
+    write_profile(f"container: apptainer exec --nv {tmp_path}/a.sif")
+    entered = profiles.load("new").enter_container(command)
+    bind = ["--bind", str(profiles.ROOT)]
+    assert entered == ["apptainer", "exec", *bind, "--nv", f"{tmp_path}/a.sif", "python", "-m", "bigearth"]
+    write_profile("container: podman run --rm bigearth")  # a name, not a file
+    assert profiles.load("new").enter_container(command)[:5] == ["podman", "run", "--rm", "bigearth", "python"]
+
+
+def test_an_image_that_is_not_there_is_one_line(write_profile, tmp_path):
+    write_profile(f"container: apptainer exec {tmp_path}/a.sif")
+    profile = profiles.load("new")
+    with pytest.raises(InputError, match=r"new.yaml: container names the image .*a.sif, which is not there"):
+        profile.check_image()
+    (tmp_path / "a.sif").touch()
+    profile.check_image()
+    for text in ("podman run --rm bigearth", "apptainer exec docker://bigearth", ""):
+        write_profile(f"container: {text}")
+        profiles.load("new").check_image()

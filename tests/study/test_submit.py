@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from bigearth.__main__ import main
 from bigearth.cluster import profiles
@@ -136,3 +137,20 @@ def test_the_papers_runs_fit_a_node():
             asked = dict(option.split("=", 1) for option in site.job_options(run.resources))
             tasks, cores = int(asked["--ntasks-per-node"]), int(asked.get("--cpus-per-task", 1))
             assert tasks * cores <= 48 and int(asked.get("--gres", "gpu:0").removeprefix("gpu:")) <= 4, run.name
+
+
+def test_a_job_runs_in_the_sites_image_and_a_missing_image_stops_before_it(
+    hard_study, fake, tmp_path, monkeypatch, capsys
+):
+    sites, image = tmp_path / "sites", tmp_path / "image of mine.sif"
+    sites.mkdir()
+    (sites / "boxed.yaml").write_text(yaml.safe_dump({"container": ["apptainer", "exec", "--nv", str(image)]}))
+    monkeypatch.setattr(profiles, "FOLDER", sites)
+    assert main(["study", str(hard_study), "--slurm", "boxed"]) == 2
+    assert "which is not there: build it as slurm/container/README.md says" in capsys.readouterr().err
+    assert not (fake / "asked").exists() or "sbatch" not in (fake / "asked").read_text()
+    image.touch()
+    assert main(["study", str(hard_study), "--slurm", "boxed", "--dry-run", "--run", "a"]) == 0
+    script = capsys.readouterr().out
+    assert f"apptainer exec --bind {ROOT} --nv '{image}' python -m bigearth study " in script
+    assert main(["study", str(hard_study), "--slurm", "boxed", "--run", "a"]) == 0

@@ -18,6 +18,7 @@ from bigearth.files import ROOT
 from bigearth.scores.predictions import read_predictions
 from bigearth.training import loop, network, records
 from bigearth.training.recipe import Recipe
+from tests.training.test_scalars import read_points
 
 # Small enough for a test, with everything in it that a step can do.
 TINY = {
@@ -132,6 +133,8 @@ def test_a_disturbed_run_started_again_ends_with_the_same_history(place, two, ac
     assert results[0]["checksum"] == two[0]["checksum"]
     timings = pd.read_csv(Path(place["workdir"]) / "runs" / accident / "timings.csv")
     assert (timings.groupby("epoch").size() == timings.groupby("epoch").size()[1]).all()
+    points = [point[:2] for point in read_points(Path(place["workdir"]) / "runs" / accident)]
+    assert len(points) == len(set(points)) == 3 * 5  # TensorBoard's: each epoch once
 
 
 def test_many_workers_equal_one_with_the_global_batch(place):
