@@ -184,7 +184,7 @@ def describe_place() -> dict[str, Any]:
 
 
 def time_allreduce(repeats: int = 5) -> float:
-    """Time how long it takes to add up ResNet-50's gradients over all workers with Horovod.
+    """Time how long it takes to add up ResNet-50's gradients over all workers as a training does.
 
     Algorithm bandwidth is ``RESNET50_BYTES`` over this; the links carry 2 (n - 1) / n times as much.
 

@@ -29,3 +29,7 @@ class InputError(Readable):
 
 class Interrupted(Readable):
     """Training stopped at its checkpoint because the time limit is near; run again, it goes on from there."""
+
+
+class Stalled(Readable):
+    """A worker of a training noticed that another one did not come to an exchange of arrays."""

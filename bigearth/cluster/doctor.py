@@ -162,7 +162,12 @@ CHECKS = {
     "PYTHONPATH": Check(find_python_path, "everything", True, "unset PYTHONPATH"),
     "TensorFlow": Check(find_tensorflow, "training (03)", True, SETUP),
     "Keras": Check(find_keras, "training (03), DSen2 (07)", True, SETUP),
-    "Horovod": Check(find_horovod, "training on several workers", True, SETUP),
+    "Horovod": Check(
+        find_horovod,
+        "training on several workers",
+        False,
+        f"mpi4py takes its place, which is correct but slow (launchers mpi, srun, slurm); {SETUP}",
+    ),
     "GPUs": Check(find_gpus, "training at full size", False, "use a GPU node"),
     "GDAL": Check(find_gdal, "reading patches (01, 02)", True, SETUP),
     "GDAL JP2OpenJPEG": Check(find_jpeg2000, "cutting patches from tiles (02)", True, "install GDAL with OpenJPEG"),

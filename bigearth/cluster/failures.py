@@ -72,7 +72,7 @@ def _guess_dead_rank(failed: list[tuple[int, Exception]], size: int) -> str:
 def _wait_for_cause(calls: Sequence[Any], launcher: subprocess.Popen) -> list[tuple[int, Exception]]:
     """Return (rank, error) of the failed calls.
 
-    Horovod reports first that a worker is gone; the launcher or that worker itself reports a little later which one.
+    The other workers report first that one is gone; the launcher or that worker itself says a little later which one.
     """
     deadline = time.monotonic() + ECHO_SECONDS
     while True:
@@ -95,6 +95,8 @@ def _list_failed(calls: Sequence[Any]) -> list[tuple[int, Exception]]:
 def _raise_remote(rank: int, error: RemoteError, size: int) -> None:
     if error.ename in PASSED_ON:
         raise PASSED_ON[error.ename](error.evalue) from None
+    if is_echo(error):  # its message is all that helps
+        raise WorkerError(f"rank {rank} of {size}: {error.evalue}") from None
     without_colours = re.sub(r"\x1b\[[\d;]*m", "", error.traceback or "")
     frames = []
     for frame in without_colours.split("\n\n")[1:]:
@@ -113,11 +115,6 @@ def find_hint(words: str) -> str:
     words : str
         The error's name, or a log that holds it.
     """
-    if "HorovodInternalError" in words:
-        return (
-            " (a worker kept the others waiting: where it was only slow, raise stall_seconds of the site's profile, "
-            "see slurm/README.md)"
-        )
     if "ImportError" in words or "ModuleNotFoundError" in words:
         try:
             check_python_path()
@@ -129,7 +126,7 @@ def find_hint(words: str) -> str:
 
 def is_echo(error: Exception) -> bool:
     """Whether a worker only noticed that another one is gone."""
-    return getattr(error, "ename", "") == "HorovodInternalError"
+    return getattr(error, "ename", "") == "Stalled"
 
 
 def find_dead_rank(log: str) -> str | None:

@@ -44,6 +44,11 @@ def build_command(kind: str, workers: int, profile: Profile, allocation: Allocat
         command = ["mpiexec", "-n", str(workers), "--bind-to", "none", "--oversubscribe"]
         command += ["-x", "IPP_CONNECTION_INFO", "-x", "PYTHONPATH"]
     if not shutil.which(command[0]):
+        if kind == "horovodrun":
+            raise InputError(
+                'launcher "horovodrun" comes with Horovod, which is not installed here: choose "mpi" or "srun", whose '
+                "workers can do without it, or run ./setup.sh"
+            )
         raise InputError(
             f"launcher {kind!r}: {command[0]} was not found; `python -m bigearth doctor` says what is here"
         )

@@ -16,7 +16,7 @@ from bigearth.yaml_files import read_yaml
 
 FOLDER = ROOT / "slurm" / "sites"
 LAUNCHERS_OF_RUNS = ("srun", "mpi", "horovodrun")
-# of the settings that are numbers; stall_seconds 0: Horovod waits for ever
+# of the settings that are numbers; stall_seconds 0: workers wait for ever
 SMALLEST = {
     "tasks_per_node": 1,
     "cpus_per_task": 1,
@@ -53,7 +53,7 @@ class Profile:
     interface: str | None = None  # network between nodes: engines' controller, NCCL's and Gloo's sockets
     warning: int = 120  # s before the time limit at which a training is told to stop
     start_seconds: int = 110  # that workers may take to start: about 7 s; on many nodes, with cold disks, a minute
-    stall_seconds: int = 50  # that a worker may keep the others waiting before Horovod gives up
+    stall_seconds: int = 50  # that a worker may keep the others waiting before they give up
     options: list[str] = field(default_factory=list)  # more options of sbatch
     environment: dict[str, str] = field(default_factory=dict)
     setup: str = ""  # shell lines: modules, conda

@@ -27,6 +27,7 @@ from bigearth.files import resolve, write_whole
 from bigearth.scores import metrics, model_card
 from bigearth.scores.predictions import write_predictions
 from bigearth.training import batches, checkpoints, records, scoring
+from bigearth.training.exchange import name_stalls
 from bigearth.training.recipe import Recipe
 from bigearth.training.scalars import Scalars
 from bigearth.training.team import Team, join_team
@@ -35,6 +36,7 @@ from bigearth.training.trainer import Trainer, check_backend, make_trainer
 SAMPLED_STEPS = 20  # steps per epoch whose times are kept
 
 
+@name_stalls()
 def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> dict[str, Any]:
     """Train one network on this and all other workers, predict validation and test, and write the run's folder.
 
@@ -64,10 +66,14 @@ def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> di
         A parameter does not fit; the run exists with other parameters; the loss became NaN.
     Interrupted
         SIGUSR1 was received.
+    Stalled
+        Another worker ended, or did not come for longer than the site's patience.
     """
     began = time.time()
     team = join_team()
     check_backend()
+    if team.warning:
+        say(team, f"warning: {team.warning}")
 
     # what is asked for, and what an earlier run of this name has left
     folder = records.find_folder(workdir, run)
@@ -306,7 +312,8 @@ def write_record(
     """Write ``provenance.json``, with which the run is finished, and its model card."""
     gpus = trainer.team.size if tf.config.list_physical_devices("GPU") else 0
     record = provenance.collect(parameters, started, workers=trainer.team.size, gpus=gpus)
-    provenance.write(folder, record | {"result": result, "trained_on": trained_on})
+    record |= {"allreduce": trainer.team.means, "result": result, "trained_on": trained_on}
+    provenance.write(folder, record)
     model_card.write_card(folder)
 
 

@@ -44,10 +44,10 @@ def compile_step(
     mixing = keras.layers.MixUp(recipe.mixup, seed=0, dtype="float32")
     dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate]
     generators = [random] + [layer.seed_generator for layer in dropouts]
-    # raw TensorFlow variables: Horovod and the tape know no Keras variables
+    # raw TensorFlow variables: the all-reduce and the tape know no Keras variables
     variables = [variable.value for variable in model.trainable_variables]
 
-    # Horovod's operations have no XLA kernel on CPUs: XLA compiles this inner part alone
+    # an all-reduce has no XLA kernel on CPUs: XLA compiles this inner part alone
     @tf.function(autograph=False, jit_compile=recipe.jit_compile)
     def compute_gradients(features: Any, truth: Any) -> tuple:
         with tf.GradientTape() as tape:
@@ -71,13 +71,12 @@ def compile_step(
         # forward, backward
         loss, local = compute_gradients(features, truth)
 
-        # all-reduce, one by one: Horovod sends the gradients of the last layers while those of the first are computed
+        # all-reduce, one by one: Horovod sends the gradients of the last layers while those of the first are computed.
+        # The clock stands before it: where mpi4py does it, TensorFlow keeps the order of these lines.
+        computed = _read_clock(local) if timed else tf.zeros([], tf.float64)
         reduced = [team.average(gradient, f"gradient{i}") for i, gradient in enumerate(local)]
         mean_loss, stopping = tf.unstack(team.average(tf.stack([loss, stop]), "loss_and_stop"))
-        if timed:
-            computed, received = _read_clock(local), _read_clock(reduced)
-        else:
-            computed = received = tf.zeros([], tf.float64)
+        received = _read_clock(reduced) if timed else tf.zeros([], tf.float64)
 
         # update
         optimizer.learning_rate.assign(rate)

@@ -1,4 +1,4 @@
-"""The workers of a training as one team: the only module that knows Horovod. One worker needs neither it nor MPI.
+"""The workers of a training as one team. One worker needs neither Horovod nor MPI.
 
 A worker is a process; its rank is its number, 0 to ``size - 1``.
 """
@@ -15,18 +15,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bigearth import machine
+from bigearth import machine, mpi
 from bigearth.errors import InputError
+from bigearth.training.exchange import Exchange, choose_exchange, set_horovod_defaults
 
-# Horovod ends all workers when one has not come to an all-reduce that the others wait in for so long; a site's profile
-# may set another value under this name. (Rank 0 may take as long as it likes to write: see `Team.on_first`.)
-STALL_VARIABLE = "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"
-STALL_SECONDS = 50
 WORD_SECONDS = 1  # how often rank 0 tells the waiting workers that it is still busy
 
 
 class Team:
     """All workers of a run. A team of one leaves every input as it is.
+
+    Parameters
+    ----------
+    exchange : Exchange, optional
+        How arrays go from worker to worker; None for a team of one.
+    warning : str
+        What the reader of a training should know of it.
 
     Attributes
     ----------
@@ -34,40 +38,46 @@ class Team:
         Number of this worker, and of workers.
     """
 
-    def __init__(self, hvd: Any = None) -> None:
-        self._hvd = hvd
-        self.rank = hvd.rank() if hvd else 0
-        self.size = hvd.size() if hvd else 1
+    def __init__(self, exchange: Exchange | None = None, warning: str = "") -> None:
+        self._exchange = exchange
+        self.warning = warning
+        self.rank = exchange.rank if exchange else 0
+        self.size = exchange.size if exchange else 1
+
+    @property
+    def means(self) -> str:
+        """What exchanges arrays: "Horovod" or "mpi4py"; "none" for a team of one."""
+        return self._exchange.means if self._exchange else "none"
 
     def average(self, tensor: Any, name: str) -> Any:
         """Mean of a tensor over the workers; also inside a compiled function."""
-        if self._hvd is None:
+        if self._exchange is None:
             return tensor
-        return self._hvd.allreduce(tensor, op=self._hvd.Average, name=name)
+        return self._exchange.average(tensor, name)
 
     def sum(self, array: np.ndarray, name: str = "sum") -> np.ndarray:
         """Sum of an array over the workers."""
-        if self._hvd is None:
+        if self._exchange is None:
             return array
-        return self._hvd.allreduce(tf.constant(array), op=self._hvd.Sum, name=name).numpy()
+        return self._exchange.sum(array, name)
 
     def gather(self, array: np.ndarray) -> np.ndarray:
         """Arrays of all workers, of any length, one after the other in rank order; on every worker."""
-        if self._hvd is None:
+        if self._exchange is None:
             return array
-        return self._hvd.allgather(tf.constant(array), name="gather").numpy()
+        return self._exchange.gather(array)
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all workers the values that Keras variables have on rank 0."""
-        if self._hvd is not None:
-            self._hvd.broadcast_variables([variable.value for variable in variables], 0)
+        if self._exchange is not None:
+            self._exchange.broadcast(variables)
 
     def on_first(self, function: Callable[[], Any]) -> Any:
         """Result of ``function()``, called on rank 0 alone; what it raises is raised on all ranks.
 
         The others wait, however long it takes.
         """
-        if self._hvd is None:
+        if self._exchange is None:
             return function()
         outcome, error = None, None
         if self.rank == 0:
@@ -79,14 +89,14 @@ class Team:
         else:
             while self._tell_busy(False):
                 pass
-        outcome, error = self._hvd.broadcast_object((outcome, error), 0)
+        outcome, error = self._exchange.broadcast_object((outcome, error))
         if error:
             raise error
         return outcome
 
     @contextmanager
     def _others_waiting(self) -> Iterator[None]:
-        """Tell the other workers every second that rank 0 is busy, so that Horovod does not take it for dead."""
+        """Tell the other workers every second that rank 0 is busy, so that they do not take it for dead."""
         finished = threading.Event()
 
         def tell() -> None:
@@ -135,13 +145,18 @@ def join_team() -> Team:
         _set_up_device(0, 1)
         return Team()
     set_horovod_defaults()
-    import horovod.tensorflow as hvd  # reads its environment now; a team of one works without it
+    comm = None if "HOROVOD_RANK" in os.environ else mpi.communicator()
+    _check_size(size, comm.Get_size() if comm else size, "MPI")
+    make_exchange, warning = choose_exchange(comm)
+    exchange = make_exchange()
+    _check_size(size, exchange.size, exchange.means)
+    _set_up_device(exchange.local_rank, exchange.local_size)
+    return Team(exchange, warning)
 
-    hvd.init()
-    if hvd.size() != size:
-        raise RuntimeError(f"the launcher started {size} workers, Horovod found {hvd.size()}: another MPI?")
-    _set_up_device(hvd.local_rank(), hvd.local_size())
-    return Team(hvd)
+
+def _check_size(started: int, found: int, by: str) -> None:
+    if found != started:
+        raise RuntimeError(f"the launcher started {started} workers, {by} found {found}: another MPI?")
 
 
 def count_started() -> int:
@@ -154,22 +169,6 @@ def count_started() -> int:
         if size:
             return int(size)
     return 1
-
-
-def set_horovod_defaults() -> None:
-    """Set Horovod's environment variables, unless they are set already."""
-    env = os.environ
-    # On CPUs Horovod's thread waits by polling, at the cost of a third of a core: over MPI it yields when idle, over
-    # Gloo it sleeps longer between its rounds (a GPU node has a core for it: leave one free).
-    env.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
-    if env.get("HOROVOD_CONTROLLER") == "gloo" and not tf.config.list_physical_devices("GPU"):
-        env.setdefault("HOROVOD_CYCLE_TIME", "20")
-    # A worker that died leaves the others in an all-reduce: an error after a while instead of a silent wait.
-    stall = env.setdefault(STALL_VARIABLE, str(STALL_SECONDS))
-    if not stall.isascii() or not stall.isdigit():
-        raise InputError(f"{STALL_VARIABLE} is {stall!r}: must be a whole number of seconds (0: wait for ever)")
-    if int(stall) > 0:  # Horovod ignores a shutdown that comes before its first check
-        env.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", str(max(1, int(stall) * 2 // 5)))
 
 
 def _set_up_device(local_rank: int, local_size: int) -> None:

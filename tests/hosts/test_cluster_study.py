@@ -109,15 +109,15 @@ def test_results_that_cannot_be_written(study, slurm, tmp_path):
     assert "cannot be written" in printed or "cannot be written" in tried.log("03_training-slow")
 
 
-def test_an_environment_without_horovod_is_told(study, slurm, tmp_path, monkeypatch):
+def test_an_environment_without_horovod_trains_and_says_so(study, slurm, tmp_path, monkeypatch):
     """A package of that name that cannot be imported stands before the real one, on every node."""
     (tmp_path / "horovod").mkdir()
     (tmp_path / "horovod/__init__.py").write_text("raise ImportError('No module named horovod')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     tried = study(training())
     code, printed = tried.run("--slurm", "mini", "--watch")
-    assert code == 1
-    assert re.search(r"rank \d of 2: .*horovod", tried.log("03_training-slow"), re.S)
+    assert code == 0, printed
+    assert "warning: Horovod cannot be imported: the workers exchange gradients" in tried.log("03_training-slow")
 
 
 @pytest.mark.parametrize("name", ["a; rm -rf $HOME", "$(touch owned)", "a\nb", "../../etc"])

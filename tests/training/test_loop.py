@@ -1,4 +1,7 @@
-"""Real trainings of a tiny network on the tiny cube, on one worker and on Horovod workers started by mpiexec."""
+"""Real trainings of a tiny network on the tiny cube, on one worker and on several started by mpiexec.
+
+Several exchange their gradients through Horovod, and again through mpi4py, which takes its place where it is missing.
+"""
 
 import json
 import os
@@ -17,6 +20,7 @@ from bigearth.errors import InputError
 from bigearth.files import ROOT
 from bigearth.scores.predictions import read_predictions
 from bigearth.training import loop, network, records
+from bigearth.training.exchange import STALL_VARIABLE
 from bigearth.training.recipe import Recipe
 from tests.training.test_scalars import read_points
 
@@ -71,17 +75,27 @@ def place(tiny_cube, tmp_path_factory):
     return {"workdir": str(tmp_path_factory.mktemp("training")), "cube": str(tiny_cube)}
 
 
+@pytest.fixture(scope="module", params=["Horovod", "mpi4py"])
+def joint(request, tiny_cube, tmp_path_factory):
+    """Where several workers train, and what they exchange arrays through."""
+    return {
+        "workdir": str(tmp_path_factory.mktemp(request.param)),
+        "cube": str(tiny_cube),
+        "means": request.param,
+    }
+
+
 @pytest.fixture(scope="module")
-def two(place):
+def two(joint):
     """A run of two workers that nothing disturbed."""
-    return on_workers(2, run="two", **place, **TINY)[0]
+    return on_workers(2, run="two", **joint, **TINY)[0]
 
 
-def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, tiny_cube):
+def test_two_workers_end_with_the_same_weights_and_leave_all_files(joint, two, tiny_cube):
     assert [result["rank"] for result in two] == [0, 1] and two[0]["checksum"] == two[1]["checksum"]
-    folder, cube = Path(place["workdir"]) / "runs/two", open_cube(tiny_cube)
+    folder, cube = Path(joint["workdir"]) / "runs/two", open_cube(tiny_cube)
     steps = len(cube.rows["train"]) // 8
-    table = history(place["workdir"], "two")
+    table = history(joint["workdir"], "two")
     assert list(table["epoch"]) == [1, 2, 3] and (table["images"] == 8 * steps).all()
     timings = pd.read_csv(folder / "timings.csv")
     assert len(timings) == 3 * 2 * min(steps, loop.SAMPLED_STEPS) and list(timings) == list(records.TIMINGS)
@@ -102,12 +116,13 @@ def test_two_workers_end_with_the_same_weights_and_leave_all_files(place, two, t
     assert "# Model card: two" in (folder / "MODEL_CARD.md").read_text()
     record = json.loads((folder / "provenance.json").read_text())
     assert record["workers"] == 2 and record["parameters"]["width"] == 4
+    assert record["allreduce"] == joint["means"]
 
 
-def test_a_finished_run_returns_at_once_and_another_recipe_needs_another_name(place, two):
-    again = on_workers(2, run="two", **place, **TINY)[0]
+def test_a_finished_run_returns_at_once_and_another_recipe_needs_another_name(joint, two):
+    again = on_workers(2, run="two", **joint, **TINY)[0]
     assert again == two
-    refused = on_workers(2, check=False, run="two", **place, **TINY | {"width": 8})
+    refused = on_workers(2, check=False, run="two", **joint, **TINY | {"width": 8})
     assert (
         refused.returncode
         and "run two exists with width = 4, now 8" in refused.stderr
@@ -116,9 +131,10 @@ def test_a_finished_run_returns_at_once_and_another_recipe_needs_another_name(pl
 
 
 @pytest.mark.parametrize("accident", ["die", "raise", "signal"])
-def test_a_disturbed_run_started_again_ends_with_the_same_history(place, two, accident):
+def test_a_disturbed_run_started_again_ends_with_the_same_history(joint, two, accident, monkeypatch):
     """A worker that dies or raises ends the run; the signal ends all workers; nothing is lost but the epoch begun."""
-    disturbed = {"run": accident, **place, **TINY}
+    monkeypatch.setenv(STALL_VARIABLE, "5")
+    disturbed = {"run": accident, **joint, **TINY}
     stopped = on_workers(2, check=False, accident=accident, at=2, **disturbed)
     if accident == "signal":
         assert stopped.stdout.count("SIGUSR1 in epoch 3") == 2  # both workers, though one got the signal
@@ -126,36 +142,36 @@ def test_a_disturbed_run_started_again_ends_with_the_same_history(place, two, ac
         assert (
             stopped.returncode and {"raise": "the disk of worker 1 is gone", "die": "exit"}[accident] in stopped.stderr
         )
-    assert len(history(place["workdir"], accident)) == 2
+    assert len(history(joint["workdir"], accident)) == 2
     results, output = on_workers(2, **disturbed)
     assert "going on after epoch 2" in output
-    assert history(place["workdir"], accident).equals(history(place["workdir"], "two"))
+    assert history(joint["workdir"], accident).equals(history(joint["workdir"], "two"))
     assert results[0]["checksum"] == two[0]["checksum"]
-    timings = pd.read_csv(Path(place["workdir"]) / "runs" / accident / "timings.csv")
+    timings = pd.read_csv(Path(joint["workdir"]) / "runs" / accident / "timings.csv")
     assert (timings.groupby("epoch").size() == timings.groupby("epoch").size()[1]).all()
     points = [point[:2] for point in read_points(Path(place["workdir"]) / "runs" / accident)]
     assert len(points) == len(set(points)) == 3 * 5  # TensorBoard's: each epoch once
 
 
-def test_many_workers_equal_one_with_the_global_batch(place):
+def test_many_workers_equal_one_with_the_global_batch(joint):
     """Same weights after several epochs: float32, augmentation and dropout off, BatchNorm in inference mode."""
     weights = {}
     for workers in (1, 2, 4):
         plain = {"augment": False, "mixup": 0, "dropout": 0, "frozen": True, "warmup": 0}
-        on_workers(workers, run=f"equal{workers}", **place, **TINY | {"batch_size": 8 // workers} | plain)
-        folder = Path(place["workdir"]) / f"runs/equal{workers}"
+        on_workers(workers, run=f"equal{workers}", **joint, **TINY | {"batch_size": 8 // workers} | plain)
+        folder = Path(joint["workdir"]) / f"runs/equal{workers}"
         weights[workers] = keras.saving.load_model(folder / "model.keras").get_weights()
-    start = on_start(place)
+    start = on_start(joint["cube"])
     assert max(np.abs(a - b).max() for a, b in zip(start, weights[1], strict=True)) > 1e-3  # they have learnt
     for workers in (2, 4):
         assert max(np.abs(a - b).max() for a, b in zip(weights[workers], weights[1], strict=True)) < 1e-5
-    losses = [history(place["workdir"], f"equal{workers}").loss for workers in (1, 2, 4)]
+    losses = [history(joint["workdir"], f"equal{workers}").loss for workers in (1, 2, 4)]
     assert np.abs(losses[1] - losses[0]).max() < 1e-4 and np.abs(losses[2] - losses[0]).max() < 1e-4
 
 
-def on_start(place):
+def on_start(path):
     """The weights before training, from the same seed."""
-    cube = open_cube(place["cube"])
+    cube = open_cube(path)
     keras.utils.set_random_seed(1)
     return network.build(Recipe(**TINY), len(cube.labels), cube.mean, cube.std).get_weights()
 
@@ -169,11 +185,41 @@ def test_one_worker_needs_no_horovod(place):
     assert len(history(place["workdir"], "one")) == 1
 
 
-def test_a_slow_disk_does_not_end_the_training(place, monkeypatch):
-    """Rank 0 writes for longer than Horovod waits for a worker that says nothing."""
-    monkeypatch.setenv("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "3")
-    results, _ = on_workers(2, run="slow-disk", accident="slow disk", at=9, **place, **TINY | {"epochs": 1})
+def test_a_slow_disk_does_not_end_the_training(joint, monkeypatch):
+    """Rank 0 writes for longer than the others wait for a worker that says nothing."""
+    monkeypatch.setenv(STALL_VARIABLE, "3")
+    results, _ = on_workers(2, run="slow-disk", accident="slow disk", at=9, **joint, **TINY | {"epochs": 1})
     assert [result["rank"] for result in results] == [0, 1]
+
+
+def test_a_worker_that_does_not_come_ends_the_training_with_a_line(joint, monkeypatch):
+    monkeypatch.setenv(STALL_VARIABLE, "4")
+    done = on_workers(2, check=False, run="late", accident="late", at=1, **joint, **TINY)
+    words = "kept the others waiting for longer than 4 s: where it was only slow, raise stall_seconds"
+    assert words in done.stdout and "Graph execution error" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"optimizer": "lamb", "precision": "mixed_bfloat16", "class_weights": True},
+        {"optimizer": "lars", "schedule": "polynomial", "precision": "mixed_float16"},
+        {"optimizer_options": {"gradient_accumulation_steps": 2}},
+    ],
+)
+def test_two_workers_end_with_the_same_bytes_whatever_they_exchange_arrays_through(place, variant):
+    sums = []
+    for means in ("Horovod", "mpi4py"):
+        run = f"{variant.get('optimizer', 'accumulated')}-{means}"
+        results, output = on_workers(2, run=run, means=means, **place, **TINY | {"epochs": 1} | variant)
+        sums.append(results[0]["checksum"])
+        warning = "warning: Horovod cannot be imported: the workers exchange gradients through mpi4py"
+        assert (warning in output) == (means == "mpi4py")
+    assert sums[0] == sums[1]
+    histories = [
+        history(place["workdir"], f"{variant.get('optimizer', 'accumulated')}-{m}") for m in ("Horovod", "mpi4py")
+    ]
+    assert histories[0].equals(histories[1])
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_an_empty_split_is_an_error_unless_allowed(tiny_cube):
 
 
 def test_a_huge_global_batch_is_warned_of_with_plain_sgd(tiny_cube, monkeypatch):
-    monkeypatch.setattr(recipe_module, "STABLE_GLOBAL_BATCH", 8)
+    monkeypatch.setattr(recipe_module, "STABLE_BELOW_BATCH", 8)
     cube = open_cube(tiny_cube)
     assert any("diverge" in warning for warning in Recipe(batch_size=9, optimizer="sgd").check(cube, 1).warnings)
     assert not any("diverge" in warning for warning in Recipe(batch_size=9, optimizer="lars").check(cube, 1).warnings)

@@ -1,19 +1,17 @@
 """One worker alone, and what is set before several meet; real teams train in test_loop."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
 
 from bigearth import machine
 from bigearth.errors import InputError
-from bigearth.training import team
+from bigearth.training import exchange, team
 
 LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "PMIX_RANK", "PMI_RANK")
 HOROVOD = (
     "HOROVOD_STALL_CHECK_TIME_SECONDS",
-    team.STALL_VARIABLE,
+    exchange.STALL_VARIABLE,
     "HOROVOD_CYCLE_TIME",
     "OMPI_MCA_mpi_yield_when_idle",
 )
@@ -57,28 +55,6 @@ def test_checksums_tell_weights_apart():
     models = [keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]) for _ in range(2)]
     sums = [team.Team().check_same_weights(model) for model in models]
     assert sums[0] != sums[1] and sums[0] == team.Team().check_same_weights(models[0])
-
-
-@pytest.mark.parametrize("given, check", [(None, "20"), ("500", "200"), ("2", "1")])
-def test_patience_with_a_silent_worker_can_be_set(monkeypatch, given, check):
-    if given:
-        monkeypatch.setenv(team.STALL_VARIABLE, given)
-    team.set_horovod_defaults()
-    assert os.environ[team.STALL_VARIABLE] == (given or str(team.STALL_SECONDS))
-    assert os.environ["HOROVOD_STALL_CHECK_TIME_SECONDS"] == check
-
-
-def test_endless_patience_sets_no_check(monkeypatch):
-    monkeypatch.setenv(team.STALL_VARIABLE, "0")
-    team.set_horovod_defaults()
-    assert "HOROVOD_STALL_CHECK_TIME_SECONDS" not in os.environ
-
-
-@pytest.mark.parametrize("wrong", ["long", "-5", "1.5", "nan", "١"])
-def test_another_patience_is_an_error_that_names_the_variable(monkeypatch, wrong):
-    monkeypatch.setenv(team.STALL_VARIABLE, wrong)
-    with pytest.raises(InputError, match=team.STALL_VARIABLE):
-        team.set_horovod_defaults()
 
 
 @pytest.mark.parametrize("word", ["", "-1", "NoDevFiles"])

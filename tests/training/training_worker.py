@@ -2,7 +2,8 @@
 
 Accidents, at the start of the given epoch (counted from 0): ``die`` ends rank 1 without a word, ``raise`` raises on it,
 ``signal`` sends it SIGUSR1. ``slow disk``: each checkpoint takes ``at`` seconds more.
-``frozen`` lets BatchNorm use its running statistics.
+``late``: rank 1 sleeps before its epoch for longer than the others' patience.
+``frozen`` lets BatchNorm use its running statistics; ``means``: "mpi4py" hides Horovod.
 """
 
 import json
@@ -13,12 +14,16 @@ import time
 
 import keras
 
-from bigearth.errors import Interrupted
+from bigearth.errors import Interrupted, Stalled
 from bigearth.training import batches, checkpoints, loop, network
 from bigearth.training.recipe import Recipe
 
+LATE_SECONDS = 15
 
-def main(run, workdir, cube, accident=None, at=None, frozen=False, **recipe):
+
+def main(run, workdir, cube, accident=None, at=None, frozen=False, means="Horovod", **recipe):
+    if means == "mpi4py":
+        sys.modules["horovod"] = None
     if accident == "slow disk":
         write = checkpoints.write
 
@@ -36,7 +41,10 @@ def main(run, workdir, cube, accident=None, at=None, frozen=False, **recipe):
                     os._exit(3)
                 if accident == "raise":
                     raise ValueError("the disk of worker 1 is gone")
-                os.kill(os.getpid(), signal.SIGUSR1)
+                if accident == "late":
+                    time.sleep(LATE_SECONDS)
+                if accident == "signal":
+                    os.kill(os.getpid(), signal.SIGUSR1)
             return order_rows(rows, seed, epoch, repeats)
 
         batches.order_rows = disturbed
@@ -54,6 +62,8 @@ def main(run, workdir, cube, accident=None, at=None, frozen=False, **recipe):
         result = loop.train(run, workdir, cube, Recipe(**recipe))
     except Interrupted as stopped:  # by returning, no worker is killed before it has said so
         result = {"interrupted": str(stopped)}
+    except Stalled as stalled:
+        result = {"stalled": str(stalled)}
     os.write(1, f"{json.dumps(result)}\n".encode())  # in one piece: mpiexec mixes what its ranks write
 
 
