@@ -5,7 +5,7 @@ PYTHON = .venv/bin/python
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-setup: ## system packages, .venv, source builds; does nothing the second time
+setup: ## what lacks in the system (with apt and root), .venv, source builds; does nothing the second time
 	@./setup.sh
 
 study: setup ## the whole study on a miniature archive; leaves scratch/results/mini

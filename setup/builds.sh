@@ -1,0 +1,76 @@
+# GDAL's bindings and Horovod, built against what .venv holds. Sourced by setup.sh.
+
+HOROVOD_VERSION=0.28.1
+HOROVOD_HASH=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
+
+write_requirement() { # write_requirement NAME VERSION [SHA256]
+  echo "$1==$2${3:+ --hash=sha256:$3}" >.venv/requirement.txt
+}
+
+choose_build_folder() { # sets BUILD, a path of this folder without blanks, which compilers' options cannot hold
+  if [[ $PWD != *[[:space:]]* ]]; then
+    BUILD=$PWD
+  else
+    NO_BLANK=${NO_BLANK:-$(mktemp -d)} # removed by setup.sh
+    ln -sfn "$PWD" "$NO_BLANK/checkout"
+    BUILD=$NO_BLANK/checkout
+  fi
+}
+
+build_from_source() { # build_from_source NAME VERSION [SHA256]: a wheel, then installed, so that no half build stays
+  choose_build_folder
+  write_requirement "$@"
+  rm -rf .venv/wheels
+  "$BUILD/$PY" -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-cache-dir --no-binary=:all: \
+    ${3:+--require-hashes} ${FROM[@]+"${FROM[@]}"} -w .venv/wheels -r .venv/requirement.txt
+  run_uv --no-deps --reinstall .venv/wheels/*.whl
+  rm -rf .venv/wheels
+}
+
+download_source() { # download_source FOLDER NAME VERSION [SHA256]
+  local folder=$1
+  shift
+  write_requirement "$@"
+  $PY -m pip download -q --disable-pip-version-check --no-deps --no-build-isolation --no-binary=:all: ${3:+--require-hashes} \
+    -d "$folder" -r .venv/requirement.txt
+}
+
+# ---- GDAL's bindings, of the system's version, with numpy (an isolated build silently comes without gdal_array) ----
+
+find_gdal_hash() { sed -n "s/^$(read_gdal) //p" setup/gdal_sources.txt; }
+
+check_gdal() { $PY -c "from osgeo import gdal, gdal_array; assert gdal.__version__ == '$(read_gdal)'"; }
+
+build_gdal() {
+  if ! was_interrupted gdal && check_gdal 2>/dev/null; then return; fi
+  begin gdal "building GDAL $(read_gdal)'s Python bindings (half a minute)"
+  choose_build_folder
+  local include
+  include=$("$BUILD/$PY" -c 'import numpy; print(numpy.get_include())') # before any numpy 1 headers of the system's Python
+  [ -n "$(find_gdal_hash)" ] || echo "GDAL $(read_gdal) is not in setup/gdal_sources.txt: its source is installed without a pinned hash"
+  CFLAGS="-I$include ${CFLAGS:-}" CXXFLAGS="-I$include ${CXXFLAGS:-}" build_from_source GDAL "$(read_gdal)" "$(find_gdal_hash)"
+  check_gdal
+  finish
+}
+
+# ---- Horovod with MPI and Gloo ----
+# Its last release (2023) meets TensorFlow 2.21 through two include folders: one answers a header that XLA moved and a
+# type it renamed, the others are headers that TensorFlow's wheel ships outside its include path.
+# GCC 13 wants headers that it forgot to include.
+
+check_horovod() { $PY -c "import horovod.tensorflow as hvd; assert hvd.mpi_built() and hvd.gloo_built()"; }
+
+build_horovod() {
+  if ! was_interrupted horovod && check_horovod 2>/dev/null; then return; fi
+  begin horovod "building Horovod $HOROVOD_VERSION (about three minutes)"
+  choose_build_folder
+  local external
+  external=$("$BUILD/$PY" -c "import sysconfig; print(sysconfig.get_path('platlib'))")/tensorflow/include/external
+  PATH=$BUILD/.venv/bin:$PATH \
+    CPLUS_INCLUDE_PATH=$BUILD/setup/include:$external/highwayhash:$external/farmhash_archive/src${CPLUS_INCLUDE_PATH:+:$CPLUS_INCLUDE_PATH} \
+    CXXFLAGS="-include string -include stdexcept -include cstdint ${CXXFLAGS:-}" \
+    HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 HOROVOD_WITH_MPI=1 HOROVOD_WITH_GLOO=1 \
+    build_from_source horovod "$HOROVOD_VERSION" "$HOROVOD_HASH"
+  check_horovod
+  finish
+}
