@@ -14,7 +14,7 @@ import typing
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from bigearth.errors import InputError
 
@@ -33,7 +33,7 @@ _KINDS = (
 )
 
 
-def open_file(path: str | Path, what: str) -> BinaryIO:
+def open_file(path: str | Path, what: str) -> io.BufferedReader:
     """Open a regular file for reading.
 
     Parameters
@@ -97,6 +97,10 @@ def read_text(path: str | Path, what: str, limit: int = TEXT_LIMIT) -> str:
     content = read_bytes(path, what, limit)
     if Path(path).suffix == ".gz":
         content = _gunzip(content, limit, path, what)
+    return _decode(content, path, what)
+
+
+def _decode(content: bytes, path: str | Path, what: str) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{what} {path} is UTF-16: save it as UTF-8")
     try:
@@ -122,14 +126,19 @@ def read_json(path: str | Path, what: str, remedy: str = "correct it, or restore
     InputError
         As `read_text`; also where the file is not valid JSON, or holds a key twice, NaN or an infinite number.
     """
-    text = read_text(path, what, JSON_LIMIT)
+    return parse_json(read_bytes(path, what, JSON_LIMIT), path, what, remedy)
+
+
+def parse_json(content: bytes, path: str | Path, what: str, remedy: str = "correct it, or restore it") -> Any:
+    """Parse the content of a JSON file; parameters and errors as `read_json`."""
+    text = _decode(content, path, what)
     try:
-        content = json.loads(text, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
         if "\\u" in text:
-            json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be written anywhere
+            json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be written anywhere
     except (ValueError, RecursionError) as error:
         raise InputError(f"{what} {path} is not valid JSON ({error}): {remedy}") from None
-    return content
+    return value
 
 
 def check_types(

@@ -1,5 +1,10 @@
 """What a BigEarthNet patch is: its twelve bands at three resolutions (level 2A has no B10), its size, its split."""
 
+import re
+
+# Name of a patch of the archive, v1.0 or v2.0, and of its folder.
+PATCH_NAME = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
+
 BANDS_10M = ("B02", "B03", "B04", "B08")
 BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
 BANDS_60M = ("B01", "B09")

@@ -3,7 +3,6 @@
 Called again, it goes on where it stopped. Addresses and checksums stand in ``downloads.csv``.
 """
 
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -11,17 +10,13 @@ import pooch
 import requests
 from tqdm import tqdm
 
+from bigearth.archive.published import list_downloads
 from bigearth.archive.unpacking import unpack
 from bigearth.errors import InputError
 from bigearth.outside import open_file
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # s without an answer
-
-
-def list_downloads() -> pd.DataFrame:
-    """The files of the archives: DataFrame [version, file, md5, url]."""
-    return pd.read_csv(files("bigearth.archive") / "downloads.csv")
 
 
 def fetch_archive(version: str, folder: str | Path, table: pd.DataFrame | None = None) -> None:

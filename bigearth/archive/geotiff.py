@@ -4,7 +4,6 @@ The archive's files are all of one form: little-endian, uncompressed, in consecu
 in about half the time that GDAL takes without these checks. GDAL reads GeoTIFFs of any other form.
 """
 
-import os
 import struct
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from osgeo import gdal
 
+from bigearth.archive.folders import REMEDY, BandFiles
+from bigearth.archive.source import Bands
 from bigearth.errors import InputError
 from bigearth.installation import check_projections
-from bigearth.outside import open_file
 
 gdal.UseExceptions()
 
-REMEDY = "restore it from the archive, or exclude the patch"
+_ON_DISK = BandFiles()
 _HEADER_LIMIT = 16_384  # bytes of a file beyond its pixels
 # Tags of TIFF 6.0 and of GeoTIFF 1.1 (OGC 19-008), and the values that the archive's files have.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _FORMAT = 256, 257, 258, 259, 277, 339
@@ -53,7 +53,7 @@ class _Layout(NamedTuple):
     geo_keys: _Array
 
 
-def read_band(path: str, size: int, metres: int) -> tuple[np.ndarray, Place]:
+def read_band(path: str, size: int, metres: int, source: Bands = _ON_DISK) -> tuple[np.ndarray, Place]:
     """Read one band of a patch.
 
     Parameters
@@ -63,6 +63,8 @@ def read_band(path: str, size: int, metres: int) -> tuple[np.ndarray, Place]:
         Pixels per side.
     metres : int
         Width of a pixel.
+    source : Bands, optional
+        Reads the file; default: from the disk.
 
     Returns
     -------
@@ -74,21 +76,17 @@ def read_band(path: str, size: int, metres: int) -> tuple[np.ndarray, Place]:
         The file is missing, no regular file, no GeoTIFF, cannot be read to its end, or has another size, type or place.
     """
     try:
-        found = _read_plain(path, size, metres)
+        found = _read_plain(path, size, metres, source)
     except (OSError, struct.error):
         found = None
-    return found or _read_by_gdal(path, size, metres)
+    return found or _read_by_gdal(path, size, metres, source)
 
 
-def _read_plain(path: str, size: int, metres: int) -> tuple[np.ndarray, Place] | None:
+def _read_plain(path: str, size: int, metres: int, source: Bands) -> tuple[np.ndarray, Place] | None:
     """Read a file of the archive's form; None where it has another one, or is damaged."""
     pixels = size * size
     limit = 2 * pixels + _HEADER_LIMIT
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
-    try:
-        content = os.read(descriptor, limit)
-    finally:
-        os.close(descriptor)
+    content = source.read_band(path, limit)
     if content[:4] != b"II*\0" or len(content) == limit:
         return None
     start = int.from_bytes(content[4:8], "little")
@@ -162,10 +160,14 @@ def _parse_projection(geo_keys: bytes) -> int | None:
     return None
 
 
-def _read_by_gdal(path: str, size: int, metres: int) -> tuple[np.ndarray, Place]:
-    _check_file(path)
+def _read_by_gdal(path: str, size: int, metres: int, source: Bands) -> tuple[np.ndarray, Place]:
+    with source.name_for_gdal(path) as name:
+        return _read_named(name, path, size, metres)
+
+
+def _read_named(name: str, path: str, size: int, metres: int) -> tuple[np.ndarray, Place]:
     try:
-        dataset = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, ["GTiff"])
+        dataset = gdal.OpenEx(name, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, ["GTiff"])
         raster = dataset.GetRasterBand(1)
         kind = gdal.GetDataTypeName(raster.DataType)
         found = dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount, kind
@@ -186,16 +188,6 @@ def _read_by_gdal(path: str, size: int, metres: int) -> tuple[np.ndarray, Place]
     if (width, height) != (metres, -metres) or code is None:
         raise InputError(f"{path} has no place in pixels of {metres} m: {REMEDY}")
     return pixels, Place(x, y, int(code))
-
-
-def _check_file(path: str) -> None:
-    try:
-        with open_file(path, "band"):
-            pass
-    except InputError as error:
-        if not os.path.lexists(path):
-            raise InputError(f"{path} is missing: {REMEDY}") from None
-        raise InputError(f"{error}, or exclude the patch") from None
 
 
 def _check_blocks(path: str, raster: gdal.Band, size: int) -> None:

@@ -2,11 +2,11 @@
 
 Two layouts are known by their content. v1.0: one folder per patch with twelve GeoTIFFs and a JSON with labels and
 place. v2.0: ``metadata.parquet`` beside ``BigEarthNet-S2/<tile>/<patch>/``. Lists of an archive stand in ``lists/``:
-``patches_with_seasonal_snow.csv``, ``patches_with_cloud_and_shadow.csv`` and ``splits/{train,val,test}.csv``.
+``patches_with_seasonal_snow.csv``, ``patches_with_cloud_and_shadow.csv`` and ``splits/{train,val,test}.csv``. Lists and
+``metadata.parquet`` of an archive that is a file stand in it or beside it.
 """
 
-import os
-import re
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bigearth.archive import index_cache
+from bigearth.archive.folders import REMEDY
 from bigearth.archive.lists import (
     FLAGS,
     SPLIT_FILES,
@@ -28,21 +29,19 @@ from bigearth.archive.lists import (
     warn_of_unknown,
 )
 from bigearth.archive.metadata_v1 import SUFFIX as JSON
-from bigearth.archive.metadata_v1 import read_patch_metadata
-from bigearth.archive.metadata_v2 import read_metadata
+from bigearth.archive.metadata_v1 import parse_patch_metadata
+from bigearth.archive.metadata_v2 import FOLDER, read_metadata
+from bigearth.archive.source import Archive, open_archive
 from bigearth.errors import InputError
 from bigearth.labels import label_names
-from bigearth.patch import BANDS, MINIATURE_MARKER
+from bigearth.patch import MINIATURE_MARKER
 
-_PATCH = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
 _COLUMNS = "patch folder labels split tile tile_source country date x y epsg snow cloud".split()
-_READERS = 16  # threads: on a parallel file system opening a file is waiting, not work
 _FOLDERS_AT_ONCE = 64
-_REMEDY = "restore it from the archive, or exclude the patch"
 
 
 def read_index(
-    archive: str | Path, workdir: str | Path, pixels: bool = True, exclude: Iterable[str | Path] = ()
+    path: str | Path, workdir: str | Path, pixels: bool = True, exclude: Iterable[str | Path] = ()
 ) -> pd.DataFrame:
     """Read the index of an archive: one row per patch, sorted by name; then keep it in ``<workdir>/patches.parquet``.
 
@@ -51,8 +50,8 @@ def read_index(
 
     Parameters
     ----------
-    archive : Path or str
-        Folder of a v1.0 or v2.0 archive.
+    path : Path or str
+        A v1.0 or v2.0 archive: its folder, or its ``.tar``, ``.tar.gz`` or ``.tar.zst``.
     workdir : Path or str
         Scratch folder, created where absent.
     pixels : bool
@@ -65,8 +64,9 @@ def read_index(
     pandas.DataFrame
         patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source
         (product name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown).
-        A damaged patch has no row. ``attrs``: archive, version (1 or 2), miniature, key; damaged (patch name to what is
-        wrong); unknown_names (for each own list with names that are not in the archive: named, unknown); of v2.0 also
+        A damaged patch has no row. ``attrs``: archive, tables (folder of its lists), version (1 or 2), miniature, key,
+        verified (by what the contents of a file were; None: a folder); damaged (patch name to what is wrong);
+        unknown_names (for each own list with names that are not in the archive: named, unknown); of v2.0 also
         absent (patches of ``metadata.parquet`` that are not there) and unlisted (patches that are not in it: it leaves
         out those under snow, cloud or shadow).
 
@@ -76,53 +76,39 @@ def read_index(
         Not an archive; a patch that is not excluded is damaged (a file is missing, invalid JSON, an unknown label);
         two patches of one name.
     """
-    archive = Path(archive).absolute()
+    archive = open_archive(path, workdir)
     cache = Path(workdir) / "patches.parquet"
-    version = archive_version(archive)
-    key = [index_cache.FORMAT, str(archive), pixels, *_describe_sources(archive)]
+    key = [index_cache.FORMAT, str(archive.path), pixels, *_describe_sources(archive)]
     index = index_cache.load(cache, key)
     if index is not None and _first_problem(index, exclude, archive):
         index = None  # perhaps the patch was restored since
     if index is None:
-        index = _read_archive(archive, version, pixels)
-        index.attrs |= {"archive": str(archive), "version": version, "key": key}
-        index.attrs["miniature"] = (archive / MINIATURE_MARKER).exists()
+        index = _read_archive(archive, pixels)
+        index.attrs |= {"archive": str(archive.path), "tables": str(archive.tables), "version": archive.version}
+        index.attrs |= {"key": key, "verified": archive.verified}
+        index.attrs["miniature"] = (archive.tables / MINIATURE_MARKER).exists()
         problem = _first_problem(index, exclude, archive)
         if problem:
             raise InputError(problem)
         if index.empty:
-            raise InputError(f"archive {archive} has no patch that is not damaged: restore it from its source")
+            raise InputError(f"archive {archive.path} has no patch that is not damaged: restore it from its source")
         index = index_cache.save(index, cache)
-    for path, counts in index.attrs["unknown_names"].items():
-        warn_of_unknown(path, *counts)
+    for name, counts in index.attrs["unknown_names"].items():
+        warn_of_unknown(name, *counts)
+    if archive.verified == "":
+        warnings.warn(
+            f"{archive.path}: nothing verifies its contents, neither a checksum in it nor a published one", stacklevel=2
+        )
     return index
 
 
-def archive_version(archive: str | Path) -> int:
-    """1 or 2, by what the folder holds; InputError where it is no archive."""
-    archive = Path(archive)
-    if not archive.is_dir():
-        raise InputError(f"archive {archive} is not a folder: give the path of an extracted BigEarthNet archive")
-    if (archive / "metadata.parquet").exists():
-        return 2
-    try:
-        with os.scandir(archive) as entries:
-            if any(_PATCH.fullmatch(entry.name) for entry in entries):
-                return 1
-    except OSError as error:
-        raise InputError(f"archive {archive} cannot be listed ({error.strerror}): change its permissions") from None
-    raise InputError(
-        f"archive {archive} holds neither v1.0 patch folders (S2A_MSIL2A_...) nor v2.0's metadata.parquet: "
-        f"give the folder that does"
-    )
-
-
-def _describe_sources(archive: Path) -> list[list[int]]:
+def _describe_sources(archive: Archive) -> list[list[int]]:
     """Time and size of what an index depends on, apart from the patches' own folders."""
-    lists = [archive / "lists" / name for name in FLAGS.values()]
-    lists += [archive / "lists/splits" / name for name in SPLIT_FILES.values()]
-    paths = [archive, archive / "metadata.parquet", archive / "lists", archive / "lists/splits"]
-    paths += [archive / "BigEarthNet-S2", *map(find_packed, lists)]
+    tables = archive.tables
+    lists = [tables / "lists" / name for name in FLAGS.values()]
+    lists += [tables / "lists/splits" / name for name in SPLIT_FILES.values()]
+    paths = [archive.path, tables / "metadata.parquet", tables / "lists", tables / "lists/splits"]
+    paths += [tables / FOLDER, *map(find_packed, lists)]
     described = []
     for path in paths:
         state = path.stat() if path.exists() else None
@@ -130,14 +116,14 @@ def _describe_sources(archive: Path) -> list[list[int]]:
     return described
 
 
-def _first_problem(index: pd.DataFrame, exclude: Iterable[str | Path], archive: Path) -> str | None:
+def _first_problem(index: pd.DataFrame, exclude: Iterable[str | Path], archive: Archive) -> str | None:
     """Describe the first damaged patch that is not excluded."""
     damaged = index.attrs["damaged"]
     if not damaged:
         return None
     excluded: set[str] = set()
     for path in exclude:
-        excluded |= set(read_names(find_list(path, archive)))
+        excluded |= set(read_names(find_list(path, archive.tables)))
     problems = [problem for patch, problem in damaged.items() if patch not in excluded]
     if not problems:
         return None
@@ -145,12 +131,13 @@ def _first_problem(index: pd.DataFrame, exclude: Iterable[str | Path], archive: 
     return problems[0] + more
 
 
-def _read_archive(archive: Path, version: int, pixels: bool) -> pd.DataFrame:
-    index = _read_v1(archive, pixels) if version == 1 else _read_v2(archive, pixels)
+def _read_archive(archive: Archive, pixels: bool) -> pd.DataFrame:
+    index = _read_v1(archive, pixels) if archive.version == 1 else _read_v2(archive, pixels)
     twice = index.patch[index.patch.duplicated()]
     if len(twice):
         raise InputError(
-            f"{archive} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: restore metadata.parquet"
+            f"{archive.path} holds {len(twice)} patch name(s) twice, the first is {twice.iloc[0]}: restore "
+            f"metadata.parquet"
         )
     attributes = index.attrs
     index = index.sort_values("patch", ignore_index=True)
@@ -158,10 +145,9 @@ def _read_archive(archive: Path, version: int, pixels: bool) -> pd.DataFrame:
     return index
 
 
-def _read_v1(archive: Path, pixels: bool) -> pd.DataFrame:
-    # a file or a broken link of a patch's name is a damaged patch, not one less
-    names = sorted(entry.name for entry in os.scandir(archive) if _PATCH.fullmatch(entry.name))
-    records = _call_in_parallel(partial(_describe_v1_patch, pixels=pixels), [archive / name for name in names])
+def _read_v1(archive: Archive, pixels: bool) -> pd.DataFrame:
+    names = archive.list_names()
+    records = _call_in_parallel(partial(_describe_v1_patch, archive, pixels=pixels), names, archive.threads)
     rows, damaged = [], {}
     for name, record in zip(names, records, strict=True):
         if isinstance(record, str):
@@ -171,7 +157,7 @@ def _read_v1(archive: Path, pixels: bool) -> pd.DataFrame:
     columns = ["patch", "folder", "labels", "tile", "tile_source", "date", "x", "y", "epsg"]
     index = pd.DataFrame(rows, columns=columns)
     index["date"] = pd.to_datetime(index.date)
-    unknown = _add_lists(index, archive / "lists", set(names))
+    unknown = _add_lists(index, archive.tables / "lists", set(names))
     index = index.assign(country=None)[_COLUMNS]
     index.attrs = {"damaged": damaged, "unknown_names": unknown}
     return index
@@ -200,20 +186,20 @@ def _add_lists(index: pd.DataFrame, lists: Path, known: set[str]) -> dict[str, l
     return unknown
 
 
-def _describe_v1_patch(folder: Path, pixels: bool) -> dict[str, Any] | str:
+def _describe_v1_patch(archive: Archive, folder: str, pixels: bool) -> dict[str, Any] | str:
     """Read a v1.0 patch's JSON; return its content, or the patch's first problem."""
     try:
-        problem = _check_files(folder) if pixels else None
+        problem = archive.find_problem(folder) if pixels else None
         if problem:
             return problem
-        record = read_patch_metadata(folder)
+        record = parse_patch_metadata(archive.read_description(folder), archive.path / folder)
     except InputError as error:
-        return str(error) if _REMEDY in str(error) else f"{error}, or exclude the patch"
-    return _check_labels(record["labels"], label_names(43), folder / f"{folder.name}{JSON}") or record
+        return str(error) if REMEDY in str(error) else f"{error}, or exclude the patch"
+    return _check_labels(record["labels"], label_names(43), archive.path / folder / f"{folder}{JSON}") or record
 
 
-def _read_v2(archive: Path, pixels: bool) -> pd.DataFrame:
-    path = archive / "metadata.parquet"
+def _read_v2(archive: Archive, pixels: bool) -> pd.DataFrame:
+    path = archive.tables / "metadata.parquet"
     index = read_metadata(path)
     damaged = {}
     for patch, labels in zip(index.patch, index.labels, strict=True):
@@ -224,8 +210,7 @@ def _read_v2(archive: Path, pixels: bool) -> pd.DataFrame:
     if pixels:
         index, found = _find_v2_folders(archive, index)
         attributes |= found
-        folders = [archive / folder for folder in index.folder]
-        problems = _call_in_parallel(_check_files, folders)
+        problems = _call_in_parallel(archive.find_problem, index.folder.tolist(), archive.threads)
         damaged |= {patch: problem for patch, problem in zip(index.patch, problems, strict=True) if problem}
     here = set(index.patch)
     attributes["damaged"] = {patch: damaged[patch] for patch in sorted(damaged) if patch in here}
@@ -234,57 +219,39 @@ def _read_v2(archive: Path, pixels: bool) -> pd.DataFrame:
     return index
 
 
-def _find_v2_folders(archive: Path, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+def _find_v2_folders(archive: Archive, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Rows of the patches that are there, and how many are absent or unlisted."""
-    root = archive / "BigEarthNet-S2"
-    if not root.is_dir():
-        raise InputError(f"{root} is missing: extract BigEarthNet-S2.tar.zst beside metadata.parquet")
-    tiles = [entry.path for entry in os.scandir(root) if entry.is_dir()]
-    with ThreadPoolExecutor(_READERS) as pool:
-        present = {name for names in pool.map(os.listdir, tiles) for name in names}
+    present = set(archive.list_names())
     here = index.patch.isin(present)
     if not here.any():
-        raise InputError(f"{root} holds none of the {len(index)} patches of metadata.parquet: extract the archive")
+        raise InputError(
+            f"{archive.path} holds none of the {len(index)} patches of metadata.parquet: give the "
+            f"archive that it belongs to"
+        )
     counts = {"absent": int((~here).sum()), "unlisted": len(present.difference(index.patch))}
     return index[here].reset_index(drop=True), counts
-
-
-def _check_files(folder: Path) -> str | None:
-    """Find the first problem of a patch's band files: missing, or no regular file."""
-    try:
-        with os.scandir(folder) as entries:
-            regular = {entry.name: entry.is_file() for entry in entries}
-    except OSError as error:
-        return f"{folder} cannot be listed ({error.strerror}): {_REMEDY}"
-    for band in sorted(BANDS):
-        name = f"{folder.name}_{band}.tif"
-        if name not in regular:
-            return f"{folder / name} is missing: {_REMEDY}"
-        if not regular[name]:
-            return f"{folder / name} is not a regular file: {_REMEDY}"
-    return None
 
 
 def _check_labels(labels: list[str], known: tuple[str, ...], where: str | Path) -> str | None:
     """Find the first problem of a patch's labels."""
     for label in labels or ["(none)"]:
         if label not in known:
-            return f"{where} has label {label!r:.80}, not among the {len(known)}: {_REMEDY}"
+            return f"{where} has label {label!r:.80}, not among the {len(known)}: {REMEDY}"
     if len(set(labels)) < len(labels):
-        return f"{where} has a label twice: {_REMEDY}"
+        return f"{where} has a label twice: {REMEDY}"
     return None
 
 
-def _call_in_parallel(function: Callable[[Path], Any], folders: list[Path]) -> list:
+def _call_in_parallel(function: Callable[[str], Any], folders: list[str], threads: int) -> list:
     """Call a function on every folder, many at a time; its results in order."""
 
-    def call_on_block(block: list[Path]) -> list:
+    def call_on_block(block: list[str]) -> list:
         return [function(folder) for folder in block]
 
     blocks = [folders[first : first + _FOLDERS_AT_ONCE] for first in range(0, len(folders), _FOLDERS_AT_ONCE)]
     bar = tqdm(total=len(folders), desc="reading the index", unit="patch", disable=len(folders) < 10_000)
     results = []
-    with ThreadPoolExecutor(_READERS) as pool, bar:
+    with ThreadPoolExecutor(threads) as pool, bar:
         for block in pool.map(call_on_block, blocks):
             results += block
             bar.update(len(block))

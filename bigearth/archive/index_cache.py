@@ -13,7 +13,7 @@ from bigearth.files import write_whole
 from bigearth.outside import read_bytes
 from bigearth.tables import PARQUET_LIMIT
 
-FORMAT = 2  # changes with what an index holds
+FORMAT = 3  # changes with what an index holds
 
 
 def load(path: Path, key: list[Any]) -> pd.DataFrame | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bigearth.errors import InputError
-from bigearth.outside import check_types, read_json
+from bigearth.outside import check_types, parse_json
 from bigearth.patch import PATCH_METRES
 
 SUFFIX = "_labels_metadata.json"  # after the name of the patch
@@ -25,13 +25,14 @@ _EPSG = re.compile(r'AUTHORITY\["EPSG","(\d+)"\]')
 _UTM_NORTH = 32600  # EPSG code of UTM zone n on WGS 84 is this + n
 
 
-def read_patch_metadata(folder: Path) -> dict[str, Any]:
-    """Read the JSON of a patch.
+def parse_patch_metadata(content: bytes, folder: Path) -> dict[str, Any]:
+    """Parse the JSON of a patch.
 
     Parameters
     ----------
+    content : bytes
     folder : Path
-        Folder of the patch.
+        Folder of the patch, for messages.
 
     Returns
     -------
@@ -41,10 +42,10 @@ def read_patch_metadata(folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file cannot be read, see `outside.read_json`, lacks a key, or has a value that cannot be.
+        It is no JSON, see `outside.parse_json`, lacks a key, or has a value that cannot be.
     """
     path = folder / f"{folder.name}{SUFFIX}"
-    data = read_json(path, "metadata", _REMEDY)
+    data = parse_json(content, path, "metadata", _REMEDY)
     check_types(data, _KEYS, str(path), _REMEDY)
     corners = data["coordinates"]
     check_types(corners, _CORNERS, f"{path}: coordinates", _REMEDY)

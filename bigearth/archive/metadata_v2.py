@@ -12,6 +12,7 @@ from bigearth.patch import PATCH_METRES, SPLITS
 from bigearth.tables import read_parquet
 
 COLUMNS = ("patch_id", "labels", "split", "country", "contains_seasonal_snow", "contains_cloud_or_shadow")
+FOLDER = "BigEarthNet-S2"  # of the patches, beside the table
 _REMEDY = "restore the file, it belongs to BigEarthNet v2.0"
 _NAME = re.compile(r"(S2[A-D]_MSIL2A_(\d{8})T.+_(T\d\d[A-Z]{3}))_(\d{1,4})_(\d{1,4})", re.ASCII)
 
@@ -34,7 +35,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "patch": patch,
-            "folder": [f"BigEarthNet-S2/{folder}/{name}" for folder, name in zip(source, patch, strict=True)],
+            "folder": [f"{FOLDER}/{folder}/{name}" for folder, name in zip(source, patch, strict=True)],
             "labels": _check_label_lists(table["labels"], patch, path),
             "split": _check_splits(table["split"], patch, path),
             "tile": tile,

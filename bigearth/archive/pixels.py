@@ -1,17 +1,25 @@
 """The pixels of one patch of an archive."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bigearth.archive.geotiff import REMEDY, Place, read_band
+from bigearth.archive.folders import REMEDY, BandFiles
+from bigearth.archive.geotiff import Place, read_band
+from bigearth.archive.source import Archive, Bands
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT, PIXELS
 
+_ON_DISK = BandFiles()
+
 
 def read_patch(
-    folder: str | Path, out: dict[int, np.ndarray] | None = None, place: Place | None = None
+    folder: str | Path,
+    out: dict[int, np.ndarray] | None = None,
+    place: Place | None = None,
+    source: Bands = _ON_DISK,
 ) -> dict[int, np.ndarray]:
     """Read the twelve bands of one patch at their native resolution, every file checked.
 
@@ -23,6 +31,8 @@ def read_patch(
         Arrays to fill, as returned.
     place : Place, optional
         Where the patch must lie; default: all bands at one place, wherever it is.
+    source : Bands, optional
+        Reads the files: the archive, as `source.open_archive` returns it; default: from the disk.
 
     Returns
     -------
@@ -44,7 +54,7 @@ def read_patch(
         array = out[metres]
         for i, band in enumerate(bands):
             path = f"{prefix}{band}.tif"
-            array[..., i], found = read_band(path, PIXELS[metres], metres)
+            array[..., i], found = read_band(path, PIXELS[metres], metres, source)
             if place is None:
                 place = found
             elif found != place:
@@ -52,6 +62,21 @@ def read_patch(
         if array.min() == 0:
             _check_data(array, bands, prefix)
     return out
+
+
+def read_patches(archive: Archive, folders: Sequence[str]) -> list[dict[int, np.ndarray]]:
+    """Read patches by their folders in the archive, in the order in which it gives them fastest.
+
+    Returns
+    -------
+    list of dict
+        As `read_patch` returns them, in the order of ``folders``.
+    """
+    order = archive.order(folders)
+    read: dict[int, dict[int, np.ndarray]] = {}
+    for i in range(len(folders)) if order is None else order.tolist():
+        read[i] = read_patch(archive.path / folders[i], source=archive)
+    return [read[i] for i in range(len(folders))]
 
 
 def _check_data(array: np.ndarray, bands: tuple[str, ...], prefix: str) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bigearth.archive.pixels import read_patch
+from bigearth.archive.pixels import read_patches
+from bigearth.archive.source import Archive
 from bigearth.labels import CLC_CODE, TO_19
 from bigearth.patch import BANDS, BANDS_AT, QUANTIFICATION, RESOLUTION, WAVELENGTH
 
@@ -20,8 +20,7 @@ class Sample:
 
     Parameters
     ----------
-    archive : Path
-        Folder of the archive.
+    archive : Archive
     chosen : pandas.DataFrame
         patch, folder (relative to the archive), label: a row for each label of each patch, the purest patch of a label
         first.
@@ -34,13 +33,12 @@ class Sample:
         Patch name to its bands, as `read_patch` returns them.
     """
 
-    def __init__(self, archive: Path, chosen: pd.DataFrame, names: Sequence[str]) -> None:
+    def __init__(self, archive: Archive, chosen: pd.DataFrame, names: Sequence[str]) -> None:
         self.archive = archive
         self.chosen = chosen
         self.names = names
-        self.pixels = {}
-        for row in chosen.drop_duplicates("patch").itertuples():
-            self.pixels[row.patch] = read_patch(archive / row.folder)
+        once = chosen.drop_duplicates("patch")
+        self.pixels = dict(zip(once.patch, read_patches(archive, once.folder.tolist()), strict=True))
 
     def choose_example(self) -> str:
         """Name of the patch with the most varied near infrared."""
@@ -69,7 +67,7 @@ class Sample:
 
     def read_tens(self, folders: Iterable[str]) -> list[np.ndarray]:
         """Read the 10 m bands of patches by their folders, each (120, 120, 4) uint16."""
-        return [read_patch(self.archive / folder)[10] for folder in folders]
+        return [bands[10] for bands in read_patches(self.archive, list(folders))]
 
     @cached_property
     def means(self) -> pd.DataFrame:

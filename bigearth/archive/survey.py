@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from bigearth.archive.index import read_index
 from bigearth.archive.lists import count_unknown, find_list, read_names, warn_of_unknown
 from bigearth.archive.sample import Sample
+from bigearth.archive.source import open_archive
 from bigearth.archive.splitting import hash_names, split_at_random
 from bigearth.errors import InputError
 from bigearth.files import ROOT
@@ -40,7 +41,7 @@ class Survey:
     Parameters
     ----------
     archive : Path or str
-        Folder of a v1.0 or v2.0 archive.
+        A v1.0 or v2.0 archive: its folder, or its ``.tar``, ``.tar.gz`` or ``.tar.zst``.
     workdir : Path or str
         Scratch folder; the index of the archive is kept there.
     exclude : list of str
@@ -68,14 +69,14 @@ class Survey:
 
     def __init__(self, archive: Path | str, workdir: Path | str, exclude: list[str], seed: int) -> None:
         self.index = read_index(archive, workdir, exclude=exclude)
-        self.archive = Path(self.index.attrs["archive"])
+        self.archive = open_archive(archive, workdir)
         self.is_miniature = self.index.attrs["miniature"]
         self.seed = seed
         self.colours = COLOURS
         version = self.index.attrs["version"]
         self.names = label_names(43 if version == 1 else 19)
         self.title = "miniature" if self.is_miniature else f"BigEarthNet v{version}.0"
-        excluded = _read_excluded(exclude, self.archive, {*self.index.patch, *self.index.attrs["damaged"]})
+        excluded = _read_excluded(exclude, self.archive.tables, {*self.index.patch, *self.index.attrs["damaged"]})
         self.rows = self.index[~self.index.patch.isin(excluded)].reset_index(drop=True)
         if self.rows.empty:
             raise InputError(f"exclude: the lists name all {len(self.index):,} patches; leave out a list")
@@ -98,6 +99,8 @@ class Survey:
             "last day": f"{self.index.date.max():%d %B %Y}",
             "countries": self.index.country.nunique() or None,  # v1.0 does not name them
         }
+        if self.archive.verified is not None:
+            facts["contents verified by"] = self.archive.verified or "nothing"
         return pd.DataFrame(facts.items(), columns=["what", "value"])
 
     def show_rows(self, number: int = 4) -> pd.DataFrame:
@@ -236,13 +239,13 @@ class Survey:
         return pd.DataFrame(shares, pd.Index(DISTANCES, name="nearest training patch"))
 
 
-def _read_excluded(exclude: list[str], archive: Path, known: set[str]) -> set[str]:
+def _read_excluded(exclude: list[str], tables: Path, known: set[str]) -> set[str]:
     """Names on the lists; InputError if a list belongs to another archive, a warning if some of its names do."""
     excluded: set[str] = set()
     for path in exclude:
-        names = set(read_names(find_list(path, archive)))
+        names = set(read_names(find_list(path, tables)))
         if not names & known:
-            raise InputError(f"exclude: {path} names {len(names):,} patches, none of them in {archive}; leave it out")
+            raise InputError(f"exclude: {path} names {len(names):,} patches, none of them in {tables}; leave it out")
         warn_of_unknown(path, len(names), count_unknown(names, known), stacklevel=4)
         excluded |= names
     return excluded

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from bigearth.archive.source import open_archive
 from bigearth.archive.splitting import hash_names, split_at_random
 from bigearth.cube.comparison import compare_with_archive
 from bigearth.cube.layout import (
@@ -60,7 +61,7 @@ _RECORD = {
 }
 
 
-def check(path: str | Path, archive: str | Path | None = None) -> list[str]:
+def check(path: str | Path, archive: str | Path | None = None, workdir: str | Path | None = None) -> list[str]:
     """Verify a cube; every byte of it is read once.
 
     Parameters
@@ -68,6 +69,8 @@ def check(path: str | Path, archive: str | Path | None = None) -> list[str]:
     path : Path or str
     archive : Path or str, optional
         Where the patches came from: a random sample of rows is compared with its files.
+    workdir : Path or str, optional
+        Holds the index of an archive that is a file; default: the cube's folder.
 
     Returns
     -------
@@ -102,7 +105,8 @@ def check(path: str | Path, archive: str | Path | None = None) -> list[str]:
         except (ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
             raise InputError(f"cube {path} cannot be verified ({str(error).splitlines()[0]}): {_REMEDY}") from None
         if archive:
-            found += compare_with_archive(cube, file, resolve(archive))
+            source = open_archive(resolve(archive), workdir or resolve(path).parent)
+            found += compare_with_archive(cube, file, source)
     return found
 
 

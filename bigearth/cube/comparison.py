@@ -9,14 +9,15 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from bigearth.archive.index import JSON, archive_version
+from bigearth.archive.metadata_v1 import SUFFIX
 from bigearth.archive.metadata_v2 import read_metadata
-from bigearth.archive.pixels import read_patch
+from bigearth.archive.pixels import read_patches
+from bigearth.archive.source import Archive
 from bigearth.cube.layout import PLACE, checksum_rows
 from bigearth.cube.reading import Cube
 from bigearth.errors import InputError
 from bigearth.labels import to_19
-from bigearth.outside import read_json
+from bigearth.outside import parse_json
 from bigearth.patch import DATASET_OF, MINIATURE_MARKER, SPLITS
 from bigearth.upsampling.datasets import make_datasets
 
@@ -24,7 +25,7 @@ _ROWS_COMPARED = 200
 _ROWS_AT_ONCE = 256
 
 
-def compare_with_archive(cube: Cube, file: h5py.File, archive: Path) -> list[str]:
+def compare_with_archive(cube: Cube, file: h5py.File, archive: Archive) -> list[str]:
     """Compare a random sample of rows with the archive's files: pixels, labels and places.
 
     A file without patch names is compared by content: patches of the archive are looked up among its pixels.
@@ -34,7 +35,7 @@ def compare_with_archive(cube: Cube, file: h5py.File, archive: Path) -> list[str
     cube : Cube
     file : h5py.File
         The cube's file, open for reading.
-    archive : Path
+    archive : Archive
 
     Returns
     -------
@@ -51,10 +52,10 @@ def compare_with_archive(cube: Cube, file: h5py.File, archive: Path) -> list[str
         return _compare_by_content(cube, file, patches)
     recorded = json.loads(cube.attributes["selection"])["archive_version"]
     if recorded != patches.version:
-        raise InputError(f"archive {archive} is v{patches.version}.0, {cube.path} was made from v{recorded}.0")
-    if cube.miniature != (archive / MINIATURE_MARKER).exists():
+        raise InputError(f"archive {archive.path} is v{patches.version}.0, {cube.path} was made from v{recorded}.0")
+    if cube.miniature != (archive.tables / MINIATURE_MARKER).exists():
         kind = "a generated archive" if cube.miniature else "no generated archive"
-        raise InputError(f"cube {cube.path} says that it was made from {kind}, but {archive} is of the other kind")
+        raise InputError(f"cube {cube.path} says that it was made from {kind}, but {archive.path} is of the other kind")
     names = np.concatenate([cube.patches(split) for split in SPLITS])
     places = [cube.places(split) for split in SPLITS]
     all_places = pd.concat(places, ignore_index=True) if all(part is not None for part in places) else None
@@ -62,19 +63,22 @@ def compare_with_archive(cube: Cube, file: h5py.File, archive: Path) -> list[str
     sample = np.random.default_rng().choice(len(names), min(_ROWS_COMPARED, len(names)), replace=False)
     upsampling = "none" if cube.upsampling == "dsen2" else cube.upsampling
     from_tiles = "radiometry" in cube.attributes
-    for row in sorted(sample.tolist()):
-        name = names[row]
-        record = patches.describe(name)
+    sample.sort()
+    records = [patches.describe(name) for name in names[sample]]
+    pixels = [] if from_tiles else read_patches(archive, [record["folder"] for record in records])
+    for i, row in enumerate(sample.tolist()):
+        name, record = names[row], records[i]
         where = f"cube {cube.path}: row {row}"
         if patches.name_labels(record, cube) != {cube.labels[i] for i in np.flatnonzero(classes[row])}:
-            raise InputError(f"{where} has not the labels of {name} in {archive}: give the archive it was made from")
+            raise InputError(
+                f"{where} has not the labels of {name} in {archive.path}: give the archive it was made from"
+            )
         if all_places is not None:
-            _compare_place(all_places.loc[row], record, f"{where}, {name} in {archive}")
+            _compare_place(all_places.loc[row], record, f"{where}, {name} in {archive.path}")
         if not from_tiles:
-            native = read_patch(archive / record["folder"])
-            _compare_pixels(file, row, native, upsampling, f"{where}, {name} in {archive}")
+            _compare_pixels(file, row, pixels[i], upsampling, f"{where}, {name} in {archive.path}")
     what = "labels and places (pixels are those of tiles)" if from_tiles else "pixels, labels and places"
-    return [f"{len(sample)} random rows have the {what} of {archive.name}"]
+    return [f"{len(sample)} random rows have the {what} of {archive.path.name}"]
 
 
 def _compare_place(found: pd.Series, record: dict[str, Any], where: str) -> None:
@@ -94,18 +98,20 @@ def _compare_pixels(file: h5py.File, row: int, native: dict[int, np.ndarray], up
 class _Archive:
     """Patches of an archive by name."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.version = archive_version(path)
+    def __init__(self, archive: Archive):
+        self.archive = archive
+        self.path = archive.path
+        self.version = archive.version
         self.table = None
+        self.names = set(archive.list_names())
         if self.version == 2:
-            self.table = read_metadata(path / "metadata.parquet").set_index("patch")
+            self.table = read_metadata(archive.tables / "metadata.parquet").set_index("patch")
 
     def list_names(self) -> list[str]:
         """The names of all patches that are there."""
         if self.table is not None:
-            return [name for name, folder in self.table.folder.items() if (self.path / folder).is_dir()]
-        return sorted(path.name for path in self.path.glob("S2*_*") if path.is_dir())
+            return [name for name in self.table.index if name in self.names]
+        return sorted(self.names)
 
     def describe(self, name: str) -> dict[str, Any]:
         """Labels, place and folder of a patch."""
@@ -113,9 +119,9 @@ class _Archive:
             if name not in self.table.index:
                 raise InputError(f"archive {self.path} has no patch {name}: give the archive the cube was made from")
             return self.table.loc[name].to_dict()
-        if not (self.path / name).is_dir():
+        if name not in self.names:
             raise InputError(f"archive {self.path} has no patch {name}: give the archive the cube was made from")
-        return {"folder": name, **_read_description(self.path / name)}
+        return {"folder": name, **_parse_description(self.archive.read_description(name), self.path / name)}
 
     def name_labels(self, record: dict[str, Any], cube: Cube) -> set[str]:
         """The labels of a patch in the cube's nomenclature."""
@@ -124,10 +130,10 @@ class _Archive:
         return set(record["labels"])
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
+def _parse_description(content: bytes, folder: Path) -> dict[str, Any]:
     """Labels and place of a v1.0 patch, from its JSON."""
-    path = folder / f"{folder.name}{JSON}"
-    data = read_json(path, "description", "restore it from the archive")
+    path = folder / f"{folder.name}{SUFFIX}"
+    data = parse_json(content, path, "description", "restore it from the archive")
     try:
         corner = data["coordinates"]
         # the last authority of the WKT is the projection's own
@@ -149,9 +155,9 @@ def _compare_by_content(cube: Cube, file: h5py.File, patches: _Archive) -> list[
     names = patches.list_names()
     sample = np.random.default_rng().choice(names, min(_ROWS_COMPARED, len(names)), replace=False)
     found = 0
-    for name in sample.tolist():
-        record = patches.describe(name)
-        native = read_patch(patches.path / record["folder"])
+    records = [patches.describe(name) for name in sample.tolist()]
+    pixels = read_patches(patches.archive, [record["folder"] for record in records])
+    for name, record, native in zip(sample.tolist(), records, pixels, strict=True):
         rows = rows_of.get(int(checksum_rows(native[10][None])[0]), [])
         same = [row for row in rows if all(np.array_equal(file[DATASET_OF[m]][row], native[m]) for m in native)]
         if not same:

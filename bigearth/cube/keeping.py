@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bigearth.archive.pixels import read_patch
+from bigearth.archive.pixels import read_patches
+from bigearth.archive.source import Archive
 from bigearth.cube.layout import PLACE
 from bigearth.cube.reading import Cube, open_cube
 from bigearth.errors import InputError
@@ -62,7 +63,7 @@ def check_target(path: Path) -> None:
         raise InputError(f"cube {path} is not a cube that this study wrote: {remedy}")
 
 
-def check_same(path: Path, rows: pd.DataFrame, upsampling: str, attributes: dict, archive: Path | None) -> None:
+def check_same(path: Path, rows: pd.DataFrame, upsampling: str, attributes: dict, archive: Archive | None) -> None:
     """Compare a finished cube with what is asked for.
 
     Parameters
@@ -74,7 +75,7 @@ def check_same(path: Path, rows: pd.DataFrame, upsampling: str, attributes: dict
     upsampling : str
     attributes : dict
         Those of the file that would be written.
-    archive : Path, optional
+    archive : Archive, optional
         Holds the patches' files: the pixels of some rows are compared with them.
 
     Raises
@@ -154,11 +155,12 @@ def _compare_rows(cube: Cube, rows: pd.DataFrame) -> list[str]:
     return differences
 
 
-def _compare_pixels(cube: Cube, rows: pd.DataFrame, archive: Path) -> list[str]:
+def _compare_pixels(cube: Cube, rows: pd.DataFrame, archive: Archive) -> list[str]:
     """Compare native bands of some rows, evenly spread, with the archive's files."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, _ROWS_COMPARED).astype(int))
-    for row in chosen.tolist():
-        for metres, pixels in read_patch(archive / rows.folder[row]).items():
+    patches = read_patches(archive, rows.folder.iloc[chosen].tolist())
+    for row, patch in zip(chosen.tolist(), patches, strict=True):
+        for metres, pixels in patch.items():
             if not np.array_equal(cube.array(DATASET_OF[metres])[row], pixels):
-                return [f"patch {rows.patch[row]} has other pixels in {archive}"]
+                return [f"patch {rows.patch[row]} has other pixels in {archive.path}"]
     return []

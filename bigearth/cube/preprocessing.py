@@ -24,6 +24,7 @@ from osgeo import gdal
 
 from bigearth.archive.geotiff import Place
 from bigearth.archive.index import read_index
+from bigearth.archive.source import open_archive
 from bigearth.archive.windows import TileWindows, describe_radiometry, find_windows
 from bigearth.background import read_ahead
 from bigearth.cube.keeping import check_same, check_target
@@ -56,7 +57,7 @@ class Work:
     slab_rows : int
         Rows per unit of work.
     folders : list of str
-        Of the patch of each row; empty where patches are cut from tiles.
+        Of the patch of each row, in the archive; empty where patches are cut from tiles.
     places : list of Place
         Where each patch of a v1.0 archive lies by its own JSON; empty otherwise.
     tiles : list of TileWindows
@@ -109,7 +110,7 @@ def write_cube(
     cube : str or Path
         HDF5 file to write; see `layout`.
     archive : str or Path
-        BigEarthNet v1.0 or v2.0: names, labels, places and, without ``tiles``, pixels.
+        BigEarthNet v1.0 or v2.0, folder or file: names, labels, places and, without ``tiles``, pixels.
     workdir : str or Path
         Holds the archive's cached index.
     exclude, splits, nomenclature, seed
@@ -191,12 +192,13 @@ def _prepare(request: Request, locks: ExitStack) -> Work:
         "places": [],
     }
     if request.tiles is None:
-        work["folders"] = [str(request.archive / folder) for folder in rows.folder]
+        work["folders"] = rows.folder.tolist()
         if record["archive_version"] == 1:
             work["places"] = [Place(*place) for place in zip(rows.x, rows.y, rows.epsg, strict=True)]
 
     if request.cube.exists():
-        check_same(request.cube, rows, request.upsampling, attributes, None if request.tiles else request.archive)
+        archive = None if request.tiles else open_archive(request.archive, request.workdir)
+        check_same(request.cube, rows, request.upsampling, attributes, archive)
         return Work(**work, kept=True, journaled={})
 
     locks.enter_context(unfinished.locked())
@@ -269,10 +271,12 @@ def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) 
     """Verify this rank's journaled units of work, and write the others."""
     upsampling = work.request.upsampling
     networks = load_networks(upsampling, work.request.weights)
+    archive = open_archive(work.request.archive, work.request.workdir)
     if work.tiles:
         units = share_tiles(work.tiles, work.slab_rows, work.request.distribution, rank, ranks)
     else:
-        units = share_slabs(work.folders, work.places, work.slab_rows, rank, ranks)
+        order = archive.order(work.folders)
+        units = share_slabs(work.folders, work.places, work.slab_rows, rank, ranks, order)
 
     measured = []
     missing = []
@@ -286,7 +290,7 @@ def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) 
 
     written_rows = 0
     # reading ahead hides the writes, which wait: for the disk, and for other ranks writing this file
-    native_units = read_ahead(read_units(missing), 1)
+    native_units = read_ahead(read_units(missing, archive), 1)
     with unfinished.explain_full_disk(), open_writer(unfinished, rank) as write, closing(native_units):
         for unit, native in native_units:
             arrays = make_datasets(native, upsampling, networks)

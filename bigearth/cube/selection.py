@@ -74,7 +74,7 @@ def select(
     known = {*index.patch, *index.attrs.get("damaged", ())}
     excluded: set[str] = set()
     for path in exclude:
-        listed = set(read_names(find_list(path, index.attrs["archive"])))
+        listed = set(read_names(find_list(path, index.attrs["tables"])))
         record["exclude"][Path(path).name] = _count_known(listed, known, path)
         excluded |= listed
     rows = index[~index.patch.isin(excluded)]

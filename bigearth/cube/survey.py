@@ -37,7 +37,7 @@ class CubeSurvey:
     parameters : mapping
         The notebook's parameters.
     archive : Path
-        Folder of the archive.
+        Folder or file.
 
     Attributes
     ----------
@@ -54,9 +54,10 @@ class CubeSurvey:
     def __init__(self, parameters: Mapping[str, Any], archive: Path):
         self.path = resolve(parameters["cube"])
         self.archive = archive
+        self.workdir = resolve(parameters["workdir"])
         self.request = {name: parameters[name] for name in _PARAMETERS}
         self.request |= {"cube": str(self.path), "archive": str(archive), "workdir": str(parameters["workdir"])}
-        index = read_index(archive, resolve(parameters["workdir"]), pixels=not parameters["tiles"])
+        index = read_index(archive, self.workdir, pixels=not parameters["tiles"])
         selected = {name: parameters[name] for name in ("exclude", "splits", "nomenclature", "seed")}
         self.rows, self.record = select(index, **selected)
         self.is_miniature = index.attrs["miniature"]
@@ -124,7 +125,7 @@ class CubeSurvey:
 
     def verify(self) -> list[str]:
         """Verify the cube, and a sample of its rows against the archive; returns what was found right."""
-        return check(self.path, self.archive)[1:]
+        return check(self.path, self.archive, self.workdir)[1:]
 
     def records_selection(self) -> bool:
         """Whether the cube records the choices and counts of this notebook."""

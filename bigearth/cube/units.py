@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from pathlib import Path
 
 import numpy as np
 
 from bigearth.archive.geotiff import Place
 from bigearth.archive.pixels import read_patch
+from bigearth.archive.source import Archive
 from bigearth.archive.windows import TileWindows, read_windows
 from bigearth.cube.tile_shares import DISTRIBUTIONS
 from bigearth.patch import BANDS_AT, PIXELS
@@ -27,7 +27,7 @@ class Unit:
     rows : (n,) int array
         Row numbers.
     folders : list of str
-        Of the patches; empty where they are cut from a tile.
+        Of the patches in the archive; empty where they are cut from a tile.
     places : list of Place
         Where the patches must lie, one for each folder; empty where that is not known from their own metadata.
     windows : TileWindows or None
@@ -42,14 +42,27 @@ class Unit:
     first: int = 0
 
 
-def share_slabs(folders: list[str], places: list[Place], slab_rows: int, rank: int, ranks: int) -> list[Unit]:
-    """Return the units of a rank where patches are read from an archive: consecutive slabs of rows."""
+def share_slabs(
+    folders: list[str],
+    places: list[Place],
+    slab_rows: int,
+    rank: int,
+    ranks: int,
+    order: np.ndarray | None = None,
+) -> list[Unit]:
+    """Return the units of a rank where patches are read from an archive: consecutive slabs of rows.
+
+    Where the archive is fast in one order only, a unit is a run of patches in that order, whose rows are scattered over
+    the cube.
+    """
     starts = np.arange(0, len(folders), slab_rows)
     units = []
     for first in np.array_split(starts, ranks)[rank].tolist():
-        slab = slice(first, first + slab_rows)
-        rows = np.arange(first, first + len(folders[slab]))
-        units.append(Unit(f"slab-{first}", rows, folders[slab], places[slab]))
+        last = min(first + slab_rows, len(folders))
+        rows = np.arange(first, last) if order is None else order[first:last]
+        chosen = rows.tolist()
+        here = [places[row] for row in chosen] if places else []
+        units.append(Unit(f"slab-{first}", rows, [folders[row] for row in chosen], here))
     return units
 
 
@@ -69,8 +82,8 @@ def share_tiles(tiles: list[TileWindows], slab_rows: int, distribution: str, ran
     return units
 
 
-def read_units(units: list[Unit]) -> Iterator[tuple[Unit, Native]]:
-    """Read the native bands of units, one after the other.
+def read_units(units: list[Unit], archive: Archive) -> Iterator[tuple[Unit, Native]]:
+    """Read the native bands of units, one after the other; those of patches from the archive.
 
     Yields
     ------
@@ -80,12 +93,12 @@ def read_units(units: list[Unit]) -> Iterator[tuple[Unit, Native]]:
     for tile, of_tile in groupby(units, _name_tile):
         if tile is None:
             for unit in of_tile:
-                yield unit, read_slab(unit.folders, unit.places)
+                yield unit, read_slab(archive, unit.folders, unit.places)
         else:
             yield from _read_tile(list(of_tile))
 
 
-def read_slab(folders: Sequence[str | Path], places: Sequence[Place] = ()) -> Native:
+def read_slab(archive: Archive, folders: Sequence[str], places: Sequence[Place] = ()) -> Native:
     """Read the native bands of patches of an archive: resolution in m to (n, size, size, bands) uint16.
 
     Where places are given, InputError is raised for a patch that lies elsewhere: it is another one under this name.
@@ -94,7 +107,8 @@ def read_slab(folders: Sequence[str | Path], places: Sequence[Place] = ()) -> Na
     for metres, bands in BANDS_AT.items():
         slab[metres] = np.empty((len(folders), PIXELS[metres], PIXELS[metres], len(bands)), np.uint16)
     for i, folder in enumerate(folders):
-        read_patch(folder, {metres: array[i] for metres, array in slab.items()}, places[i] if places else None)
+        out = {metres: array[i] for metres, array in slab.items()}
+        read_patch(archive.path / folder, out, places[i] if places else None, archive)
     return slab
 
 

@@ -60,7 +60,8 @@ def locate_list(name: str, archive: Path | None) -> Path:
     own = find_packed(resolve(name))
     if archive is None or Path(name).name != name:
         return own
-    beside = find_packed(archive / "lists" / name)
+    folder = archive.parent if archive.is_file() else archive  # lists lie in a folder, or beside a file
+    beside = find_packed(folder / "lists" / name)
     return beside if beside.exists() or not own.exists() else own
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from bigearth.archive.index import read_index
-from bigearth.archive.pixels import read_patch
+from bigearth.archive.pixels import read_patches
 from bigearth.archive.products import find_tiles
+from bigearth.archive.source import open_archive
 from bigearth.archive.tile_pixels import open_bands, read_window
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT
@@ -36,7 +37,7 @@ def sample_patches(archive: Path, workdir: Path, count: int, rng: np.random.Gene
     """
     index = read_index(archive, workdir)
     chosen = rng.choice(index.folder, min(count, len(index)), replace=False)
-    patches = [read_patch(archive / folder) for folder in chosen]
+    patches = read_patches(open_archive(archive, workdir), chosen.tolist())
     return {metres: np.stack([patch[metres] for patch in patches]) for metres in BANDS_AT}
 
 

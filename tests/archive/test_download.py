@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bigearth.__main__ import main
-from bigearth.archive import download
+from bigearth.archive import download, published
 from bigearth.errors import InputError
 from tests.archive.test_unpacking import make_archive
 
@@ -108,7 +108,7 @@ def test_a_version_is_fetched_and_unpacked(server, tmp_path):
 
 
 def test_the_table():
-    table = download.list_downloads().set_index("file")
+    table = published.list_downloads().set_index("file")
     assert table.md5["BigEarthNet-S2.tar.zst"] == "2245ed2d1a93f6ce637d839bc856396e"
     assert table.md5["metadata.parquet"] == "55687065e77b6d0b0f1ff604a6e7b49c"
     assert table.md5.str.fullmatch("[0-9a-f]{32}").all() and table.url.str.startswith("https://").all()
@@ -148,4 +148,4 @@ def test_the_command(tmp_path, capsys, monkeypatch):
 
 
 def test_every_version_is_offered():
-    assert set(download.list_downloads().version) == {"v1", "v2"}
+    assert set(published.list_downloads().version) == {"v1", "v2"}

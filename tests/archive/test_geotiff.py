@@ -7,6 +7,7 @@ import pytest
 from osgeo import gdal
 
 from bigearth.archive import geotiff
+from bigearth.archive.folders import BandFiles
 from bigearth.archive.geotiff import Place, read_band
 from bigearth.errors import InputError
 from bigearth.miniature.rasters import write_tif
@@ -48,7 +49,7 @@ def assert_refused(path, match):
 )
 def test_every_form_gives_the_same_pixels(path, array, options, is_plain):
     write(path, array, options)
-    assert (geotiff._read_plain(str(path), 60, 20) is not None) == is_plain
+    assert (geotiff._read_plain(str(path), 60, 20, BandFiles()) is not None) == is_plain
     pixels, place = read_band(str(path), 60, 20)
     np.testing.assert_array_equal(pixels, array)
     assert place == PLACE
@@ -59,8 +60,8 @@ def test_the_real_files_are_plain(real_data):
     assert paths
     for path in paths:
         metres = RESOLUTION[path.stem.rsplit("_", 1)[1]]
-        plain = geotiff._read_plain(str(path), PIXELS[metres], metres)
-        by_gdal = geotiff._read_by_gdal(str(path), PIXELS[metres], metres)
+        plain = geotiff._read_plain(str(path), PIXELS[metres], metres, BandFiles())
+        by_gdal = geotiff._read_by_gdal(str(path), PIXELS[metres], metres, BandFiles())
         np.testing.assert_array_equal(plain[0], by_gdal[0])
         assert plain[1] == by_gdal[1]
 

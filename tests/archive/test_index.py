@@ -81,7 +81,7 @@ def test_missing_json(copied, tmp_path):
 
 
 def test_what_is_no_archive(tmp_path):
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="absent is missing"):
         index_module.read_index(tmp_path / "absent", tmp_path)
     with pytest.raises(InputError, match="neither v1.0 patch folders .* nor v2.0"):
         index_module.read_index(tmp_path, tmp_path)

@@ -48,7 +48,7 @@ def test_spectra_are_quartiles_of_reflectance(sample):
     one = spectra[spectra.label == spectra.label.iloc[0]]
     assert one.wavelength_nm.tolist() == list(WAVELENGTH.values())
     patches = sample.chosen[sample.chosen.label == one.label.iloc[0]]
-    red = [read_patch(sample.archive / folder)[10][..., 2].mean() / 10_000 for folder in patches.folder]
+    red = [read_patch(sample.archive.path / folder)[10][..., 2].mean() / 10_000 for folder in patches.folder]
     assert one["median"].iloc[BANDS.index("B04")] == pytest.approx(np.median(red))
     assert (spectra.q25 <= spectra["median"]).all() and (spectra["median"] <= spectra.q75).all()
 

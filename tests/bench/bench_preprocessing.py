@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from osgeo import gdal
 
+from bigearth.archive.folders import FolderArchive
 from bigearth.archive.index import read_index
 from bigearth.cube.preprocessing import SLAB_ROWS, write_cube
 from bigearth.cube.selection import select
@@ -58,8 +59,10 @@ def bare(folders):
 
 
 def checked(folders):
-    for first in range(0, len(folders), SLAB_ROWS):
-        read_slab(folders[first : first + SLAB_ROWS])
+    archive = FolderArchive(folders[0].parent)
+    names = [folder.name for folder in folders]
+    for first in range(0, len(names), SLAB_ROWS):
+        read_slab(archive, names[first : first + SLAB_ROWS])
 
 
 def seconds(function, *arguments):
@@ -114,7 +117,7 @@ def slabs(folder, index):
     """Writing slabs at their places in the cube against writing the same bytes to a plain file."""
     rows, _ = select(index, splits="random")
     folder = folder / "slabs"
-    native = read_slab([Path(index.attrs["archive"]) / name for name in rows.folder[:SLAB_ROWS]])
+    native = read_slab(FolderArchive(Path(index.attrs["archive"])), rows.folder.tolist()[:SLAB_ROWS])
     arrays = make_datasets(native, "none")
     measured = measure_rows(np.arange(SLAB_ROWS), arrays, 0)
     unfinished = UnfinishedCube(folder / "cube.h5")

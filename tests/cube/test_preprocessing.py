@@ -19,6 +19,7 @@ from bigearth.archive.index import read_index
 from bigearth.archive.pixels import read_patch
 from bigearth.archive.windows import read_windows
 from bigearth.cube import preprocessing, units
+from bigearth.cube.check import check
 from bigearth.cube.layout import find_offsets, partial_folder
 from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.progress import count_written
@@ -30,6 +31,7 @@ from bigearth.miniature.archive import write_archive
 from bigearth.miniature.products import write_products
 from bigearth.patch import BANDS, BANDS_AT, DATASET_OF
 from bigearth.upsampling.interpolation import interpolate
+from tests.archive.packing import FORMS, pack
 
 # What every rank of an MPI job runs: it leaves its process id, and reads slowly if it is to be killed.
 PROGRAM = """
@@ -139,6 +141,48 @@ def test_the_number_of_ranks_does_not_matter(tiny_archive, reference, tmp_path):
     assert run.wait(120) == 0, run.stderr.read()
     assert same_bytes(tmp_path / "cube.h5", reference)
     assert not partial_folder(tmp_path / "cube.h5").exists()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.filterwarnings("ignore:.*nothing verifies its contents")
+def test_a_packed_archive_gives_the_same_cube(tmp_path, form, version):
+    folder = write_archive(tmp_path / "archive", patches=80, seed=7, version=version)
+    path = pack(folder, tmp_path / "packed", form)
+    for name, archive in (("folder", folder), ("packed", path)):
+        workdir = tmp_path / f"work-{name}"
+        write_cube(cube=workdir / "cube.h5", archive=archive, workdir=workdir)
+    assert same_bytes(tmp_path / "work-folder/cube.h5", tmp_path / "work-packed/cube.h5")
+    assert "pixels, labels and places of packed" in check(tmp_path / "work-packed/cube.h5", path)[-1]
+    again = write_cube(cube=tmp_path / "work-packed/cube.h5", archive=path, workdir=tmp_path / "work-packed")
+    assert again["kept"]
+
+
+@pytest.mark.parametrize("form", ["tar", "gz", "zst", "zst, many frames"])
+def test_two_ranks_read_a_packed_archive(tiny_archive, reference, tmp_path, form):
+    path = pack(tiny_archive, tmp_path / "packed", form)
+    process = start(2, tmp_path, cube=tmp_path / "cube.h5", archive=path)
+    assert process.wait(120) == 0, process.stderr.read()
+    assert same_bytes(tmp_path / "cube.h5", reference)
+
+
+@pytest.mark.parametrize("form", ["gz", "zst"])
+def test_a_packed_archive_and_a_kill(tiny_archive, reference, tmp_path, monkeypatch, form):
+    path = pack(tiny_archive, tmp_path / "packed", form)
+    read, calls = units.read_patch, []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 30:
+            raise KeyboardInterrupt
+        return read(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(units, "read_patch", stop)
+        write_cube(cube=tmp_path / "cube.h5", archive=path, workdir=tmp_path)
+    resumed = write_cube(cube=tmp_path / "cube.h5", archive=path, workdir=tmp_path)
+    assert resumed["found"] >= 25 and resumed["found"] + resumed["patches"] == resumed["rows"]
+    assert same_bytes(tmp_path / "cube.h5", reference)
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -403,7 +447,7 @@ def test_bad_parameters(tiny_archive, tmp_path):
     chosen = {"cube": tmp_path / "cube.h5", "archive": tiny_archive, "workdir": tmp_path}
     with pytest.raises(InputError, match="upsampling 'cubic' is unknown"):
         write_cube(**chosen, upsampling="cubic")
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="absent is missing"):
         write_cube(**chosen | {"archive": tmp_path / "absent"})
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cube .* cannot be written"):

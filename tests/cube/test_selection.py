@@ -19,7 +19,7 @@ def index(tmp_path):
     frame = pd.DataFrame({"patch": [f"patch-{i:02d}" for i in range(50)]})
     frame["labels"] = [["Vineyards", "Pastures"]] * 48 + [["Airports"], ["Burnt areas", "Bare rock"]]
     frame["split"] = None
-    frame.attrs = {"version": 1, "archive": str(tmp_path / "archive")}
+    frame.attrs = {"version": 1, "tables": str(tmp_path / "archive")}
     return frame
 
 
@@ -130,7 +130,7 @@ def test_official_lists(real_data):
     assert len(names) == 590_326
     index = pd.DataFrame({"patch": names, "split": None})
     index["labels"] = [["Airports"] if name in unlabelled else ["Pastures", "Vineyards"] for name in names]
-    index.attrs = {"version": 1, "archive": str(real_data)}
+    index.attrs = {"version": 1, "tables": str(real_data)}
 
     rows, record = select(index, flagged, lists / "splits", 19)
     assert record["excluded"] == 70_987
@@ -142,7 +142,7 @@ def test_official_lists(real_data):
 
 def test_real_metadata_of_v2(real_data):
     index = read_metadata(real_data / "BigEarthNet-v2/metadata.parquet")
-    index.attrs = {"version": 2, "archive": str(real_data)}
+    index.attrs = {"version": 2, "tables": str(real_data)}
     assert len(index) == 480_038
     rows, record = select(index)
     assert record["rows"] == 480_038 and record["splits"] == "the archive's own"
