@@ -1,4 +1,4 @@
-# What people type. Everything else: .venv/bin/python -m bigearth --help
+# What people type. Everything else, in the activated environment: python -m bigearth --help
 PYTHON = .venv/bin/python
 
 .PHONY: help setup study test test-cluster lint fuzz bench publish kernel verify-results

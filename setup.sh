@@ -104,4 +104,4 @@ $PY -m pip check --disable-pip-version-check
 [ "$WHAT" != wheelhouse ] || fill_wheelhouse
 rm -rf .venv/cache
 echo "$WANTED" >$STAMP
-say "ready: .venv"
+say "ready; for the commands: source .venv/bin/activate"

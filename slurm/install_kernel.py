@@ -1,5 +1,5 @@
 """Install the Jupyter kernel `bigearth`: this environment, with a site's modules, for every JupyterHub that shares the
-home folder. Run it with the environment's Python: ``.venv/bin/python slurm/install_kernel.py [--site juwels]``."""
+home folder. Run it with the environment's Python: ``python slurm/install_kernel.py [--site juwels]``."""
 
 import argparse
 import json

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bigearth.files import ROOT
+from bigearth.training.records import NEW_NAME
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "slurm/README.md", "slurm/jupyterhub.md", "slurm/container/README.md"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -55,9 +56,21 @@ def test_package_names_every_folder():
     assert {name for name in folders if f"\n{name} " not in package} == set()
 
 
-def test_readme_writes_commands_in_one_way():
-    text = read("README.md")
-    bare = [
-        line for line in text.splitlines() if re.search(r"(?<!\.venv/bin/)\b(python -m|papermill -|jupyter lab)", line)
-    ]
-    assert not bare
+@each
+def test_commands_are_written_for_the_activated_environment(document):
+    assert set(re.findall(r"\.venv/bin/\w+", read(document))) <= {".venv/bin/activate"}
+
+
+def test_messages_in_the_readme_are_those_of_the_program():
+    section = read("README.md").split("## When something fails")[1].split("\n## ")[0]
+    messages = re.findall(r"^\| `(.+?)` (?:\||, or)", section, re.MULTILINE)
+    paths = [ROOT / "setup.sh", *(ROOT / "setup").iterdir(), *(ROOT / "bigearth").rglob("*.py")]
+    source = "\n".join(path.read_text() for path in paths if path.is_file())
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # a text over several lines
+    source = source.replace("{NEW_NAME}", NEW_NAME).replace("{self._say_time_is_over()}", "after ...")
+    unknown = []
+    for message in messages:
+        for part in message.replace("setup.sh: ", "").split("..."):
+            if part.strip() not in source:
+                unknown.append(part)
+    assert len(messages) >= 10 and not unknown
