@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from bigearth.files import ROOT
 from tests.clean_notebook import LANGUAGE
@@ -24,14 +25,14 @@ def name_of(entry):
     return re.match(r"[\w-]+", entry)[0].replace("_", "-")
 
 
-def conda_pins():
-    """Versions of the packages that environment.yml pins exactly: "keras=3.15.1", 'horovod[version="0.28.1",...]'."""
-    pins = {}
+def conda_versions():
+    """What environment.yml takes of the shared packages: "keras>=3.15,<4", "tensorflow=2.21" (2.21.*)."""
+    taken = {}
     for entry in conda_entries():
-        pinned = re.match(r'[\w-]+(?:\[version="|=)([\d.]+)', entry)
-        if pinned:
-            pins[name_of(entry)] = pinned[1]
-    return {name: pins[name] for name in SHARED}
+        wanted = re.fullmatch(r'[\w-]+(?:\[version="([\d.]+)".*\]|([=<>].*)|)', entry)
+        words = f"=={wanted[1]}" if wanted[1] else wanted[2] or ""
+        taken[name_of(entry)] = SpecifierSet(re.sub(r"^=([\d.]+)$", r"==\1.*", words))
+    return taken
 
 
 def locked_versions():
@@ -42,8 +43,11 @@ def locked_versions():
     return {name: versions[name] for name in SHARED}
 
 
-def test_shared_pins_are_the_same():
-    assert conda_pins() == locked_versions()
+def test_conda_takes_the_locked_versions_and_is_exact_where_horovod_needs_it():
+    taken = conda_versions()
+    for name, version in locked_versions().items():
+        assert version in taken[name] and str(taken[name]), name
+    assert "2.22.0" not in taken["tensorflow"] and "0.29" not in taken["horovod"]
 
 
 def test_conda_names_every_direct_dependency():
@@ -54,13 +58,14 @@ def test_conda_names_every_direct_dependency():
     assert wanted <= listed
 
 
-def test_notebooks_name_the_python_of_the_environment():
-    python = next(entry for entry in conda_entries() if entry.startswith("python="))
-    assert LANGUAGE["version"].startswith(python.removeprefix("python=") + ".")
+def test_the_project_takes_the_pythons_of_conda_and_of_the_notebooks():
+    wanted = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
+    assert LANGUAGE["version"] in wanted and "3.12" in wanted
+    assert "python=3.12" in conda_entries()
 
 
 def test_horovod_build_is_the_patched_one():
-    assert 'build_number=">=21"' in (ROOT / "environment.yml").read_text()
+    assert 'build="*mpi_openmpi*",build_number=">=21"' in (ROOT / "environment.yml").read_text()
 
 
 @pytest.fixture
