@@ -40,9 +40,10 @@ def _build_parser() -> argparse.ArgumentParser:
     study.add_argument("--slurm", metavar="SITE", help="submit one job per run, with the profile slurm/sites/SITE.yaml")
     study.add_argument("--watch", action="store_true", help="with --slurm: show states and progress until all is done")
     study.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
-    download = commands.add_parser("download", help="download, verify and unpack BigEarthNet; called again, it goes on")
+    download = commands.add_parser("download", help="download and verify BigEarthNet; called again, it goes on")
     download.add_argument("version", choices=("v1", "v2"), help="v1.0 (66 GB packed) or v2.0 (63 GB)")
-    download.add_argument("folder", help="gets the archive; unpacked it takes about 120 GB more")
+    download.add_argument("folder", help="gets the files; the notebooks read them as they come")
+    download.add_argument("--unpack", action="store_true", help="unpack it, too: 110 GB and 8 million files more")
     commands.add_parser("doctor", help="what this environment has, and what to do where something is missing")
     check = commands.add_parser("check", help="verify a cube, and with --archive a sample of its rows")
     check.add_argument("cube", help="the HDF5 file that notebook 02 wrote")
@@ -63,9 +64,11 @@ def _run(options: argparse.Namespace) -> int:
 
         return doctor.main()
     if options.command == "download":
-        from bigearth.archive.download import fetch_archive
+        from bigearth.archive.download import describe_costs, fetch_archive
 
-        fetch_archive(options.version, _read_path("folder", options.folder))
+        print(f"BigEarthNet {options.version}: {describe_costs(options.version)}")
+        for path in fetch_archive(options.version, _read_path("folder", options.folder), options.unpack):
+            print(path)
         return 0
     if options.command == "check":
         from bigearth.cube import check as verification

@@ -1,6 +1,7 @@
-"""Get a BigEarthNet archive: download, verify and unpack it.
+"""Get a BigEarthNet archive: download and verify it, and unpack it where that is asked for.
 
-Called again, it goes on where it stopped. Addresses and checksums stand in ``downloads.csv``.
+The study reads the file as it comes. Called again, it goes on where it stopped. Addresses and checksums stand in
+``downloads.csv``.
 """
 
 from pathlib import Path
@@ -11,39 +12,84 @@ import requests
 from tqdm import tqdm
 
 from bigearth.archive.published import list_downloads
+from bigearth.archive.room import check_room
 from bigearth.archive.unpacking import unpack
 from bigearth.errors import InputError
 from bigearth.outside import open_file
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # s without an answer
+# Bytes of the files of each version, and bytes, files and folders of its patches unpacked, on a disk of 4 KiB blocks.
+PACKED_BYTES = {"v1": 66_000_000_000, "v2": 63_000_000_000}
+UNPACKED_BYTES = {"v1": 116_000_000_000, "v2": 106_000_000_000}
+UNPACKED_FILES = {"v1": 590_326 * 14, "v2": 549_488 * 13}
 
 
-def fetch_archive(version: str, folder: str | Path, table: pd.DataFrame | None = None) -> None:
-    """Download, verify and unpack an archive; what is there already is verified, not fetched again.
+def describe_costs(version: str) -> str:
+    """Say what an archive takes, as it comes and unpacked."""
+    packed, unpacked = PACKED_BYTES[version] / 1e9, UNPACKED_BYTES[version] / 1e9
+    files = UNPACKED_FILES[version] / 1e6
+    return (
+        f"as downloaded {packed:.0f} GB in a few files, which the notebooks read as they are; unpacked (--unpack) "
+        f"another {unpacked:.0f} GB in {files:.1f} million files and folders"
+    )
+
+
+def fetch_archive(
+    version: str, folder: str | Path, unpacked: bool = False, table: pd.DataFrame | None = None
+) -> list[Path]:
+    """Download and verify an archive; what is there already is verified, not fetched again.
 
     Parameters
     ----------
     version : str
-        "v1" (66 GB) or "v2" (63 GB); unpacked they take about 120 GB more.
+        "v1" or "v2".
     folder : Path or str
-        Gets the files and what they hold.
+        Gets the files.
+    unpacked : bool
+        Whether their contents are written into the folder, too.
     table : DataFrame, optional
         As `list_downloads` returns.
+
+    Returns
+    -------
+    list of Path
+        The files.
 
     Raises
     ------
     InputError
-        Unknown version; the server fails; a checksum differs; an archive has unsafe members; the disk is full.
+        Unknown version; the server fails; a checksum differs; an archive has unsafe members; the disk is full,
+        or has too little room from the beginning.
     """
     table = list_downloads() if table is None else table
     rows = table[table.version == version]
     if rows.empty:
         raise InputError(f"version {version!r} is unknown: give one of {', '.join(table.version.unique())}")
+    folder = Path(folder)
+    _check_room(version, folder, unpacked, rows.file.tolist())
+    paths = []
     for row in rows.itertuples():
-        path = fetch_file(row.url, Path(folder) / row.file, row.md5)
-        if ".tar" in path.name:
-            unpack(path, Path(folder))
+        path = fetch_file(row.url, folder / row.file, row.md5)
+        if unpacked and ".tar" in path.name:
+            unpack(path, folder)
+        paths.append(path)
+    return paths
+
+
+def _check_room(version: str, folder: Path, unpacked: bool, names: list[str]) -> None:
+    """Refuse to begin where disk or quota are too small for what is not there yet."""
+    needed_bytes, needed_files = PACKED_BYTES[version], len(names)
+    remedy = "choose another folder, or free some"
+    for name in names:
+        for path in (folder / name, folder / f"{name}.part"):
+            if path.is_file():
+                needed_bytes -= path.stat().st_size
+    if unpacked and not any((folder / f"{name}.unpacked").exists() for name in names):
+        needed_bytes += UNPACKED_BYTES[version]
+        needed_files += UNPACKED_FILES[version]
+        remedy += ", or leave it packed (without --unpack): the notebooks read it as it is"
+    check_room(folder, needed_bytes, needed_files, remedy)
 
 
 def fetch_file(url: str, path: Path, md5: str) -> Path:

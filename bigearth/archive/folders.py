@@ -64,17 +64,20 @@ class FolderArchive(BandFiles):
         self.tables = path
         self.version = _find_version(path)
 
-    def list_names(self) -> list[str]:
-        """The names of all patches that are there."""
+    def list_folders(self) -> list[str]:
+        """The folders of all patches that are there, relative to the archive."""
         if self.version == 1:
             # a file or a broken link of a patch's name is a damaged patch, not one less
             return sorted(entry.name for entry in os.scandir(self.path) if PATCH_NAME.fullmatch(entry.name))
         root = self.path / V2_FOLDER
         if not root.is_dir():
-            raise InputError(f"{root} is missing: extract BigEarthNet-S2.tar.zst beside metadata.parquet")
-        tiles = [entry.path for entry in os.scandir(root) if entry.is_dir()]
+            raise InputError(
+                f"{root} is missing: give the path of BigEarthNet-S2.tar.zst as archive, or extract it there"
+            )
+        tiles = [entry.name for entry in os.scandir(root) if entry.is_dir()]
         with ThreadPoolExecutor(self.threads) as pool:
-            return [name for names in pool.map(os.listdir, tiles) for name in names]
+            listed = list(pool.map(os.listdir, [root / tile for tile in tiles]))
+        return [f"{V2_FOLDER}/{tile}/{name}" for tile, names in zip(tiles, listed, strict=True) for name in names]
 
     def find_problem(self, folder: str) -> str | None:
         """Find the first problem of a patch's band files: missing, or no regular file."""
@@ -111,6 +114,9 @@ def _find_version(path: Path) -> int:
                 return 1
     except OSError as error:
         raise InputError(f"archive {path} cannot be listed ({error.strerror}): change its permissions") from None
+    packed = sorted(path.glob("*.tar*"))
+    if packed:
+        raise InputError(f"archive {path} holds no unpacked archive, but {packed[0].name}: give {packed[0]}")
     raise InputError(
         f"archive {path} holds neither v1.0 patch folders (S2A_MSIL2A_...) nor v2.0's metadata.parquet: "
         f"give the folder that does"

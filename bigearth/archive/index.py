@@ -146,7 +146,7 @@ def _read_archive(archive: Archive, pixels: bool) -> pd.DataFrame:
 
 
 def _read_v1(archive: Archive, pixels: bool) -> pd.DataFrame:
-    names = archive.list_names()
+    names = archive.list_folders()
     records = _call_in_parallel(partial(_describe_v1_patch, archive, pixels=pixels), names, archive.threads)
     rows, damaged = [], {}
     for name, record in zip(names, records, strict=True):
@@ -221,7 +221,7 @@ def _read_v2(archive: Archive, pixels: bool) -> pd.DataFrame:
 
 def _find_v2_folders(archive: Archive, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Rows of the patches that are there, and how many are absent or unlisted."""
-    present = set(archive.list_names())
+    present = {folder.rpartition("/")[2] for folder in archive.list_folders()}
     here = index.patch.isin(present)
     if not here.any():
         raise InputError(

@@ -48,10 +48,10 @@ class PackedArchive:
         self._about: PackedStream | None = None
         self._span: tuple[str, int, bytes] = ("", 0, b"")
 
-    def list_names(self) -> list[str]:
-        """The names of all patches, in the order in which they stand in the archive."""
+    def list_folders(self) -> list[str]:
+        """The folders of all patches, in the order in which they stand in the archive."""
         folders = self._folders[np.argsort(self._begins(slice(None)), kind="stable")]
-        return [name.rpartition("/")[2] for name in folders.astype(str).tolist()]
+        return folders.astype(str).tolist()
 
     def find_problem(self, folder: str) -> str | None:
         """Find the first problem of a patch's band files: missing, there twice, or too large to be one."""

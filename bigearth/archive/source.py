@@ -32,8 +32,8 @@ class Archive(Bands, Protocol):
     verified: str | None
     threads: int
 
-    def list_names(self) -> list[str]:
-        """The names of all patches that are there."""
+    def list_folders(self) -> list[str]:
+        """The folders of all patches that are there, relative to the archive."""
         ...
 
     def find_problem(self, folder: str) -> str | None:

@@ -103,7 +103,7 @@ class _Archive:
         self.path = archive.path
         self.version = archive.version
         self.table = None
-        self.names = set(archive.list_names())
+        self.names = {folder.rpartition("/")[2] for folder in archive.list_folders()}
         if self.version == 2:
             self.table = read_metadata(archive.tables / "metadata.parquet").set_index("patch")
 

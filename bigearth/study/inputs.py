@@ -31,6 +31,8 @@ def read_inputs(values: dict[str, Any], workdir: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if archive:
         found["archive"] = describe_folder(archive, ARCHIVE_TABLES)
+        if archive.is_file():
+            found["archive tables"] = describe_tables(archive.parent, ARCHIVE_TABLES)
     if values.get("tiles"):
         found["tiles"] = describe_folder(resolve(values["tiles"]), PRODUCT_METADATA)
     for name in values.get("exclude") or ():
@@ -80,7 +82,12 @@ def describe_folder(path: Path, tables: tuple[str, ...]) -> Any:
     """Time of a large folder, and digests of the tables in it, given by patterns."""
     if not path.is_dir():
         return describe_file(path)
-    described = {".": path.stat().st_mtime_ns}
+    return {".": path.stat().st_mtime_ns} | describe_tables(path, tables)
+
+
+def describe_tables(path: Path, tables: tuple[str, ...]) -> dict[str, Any]:
+    """Digests of the tables in a folder, given by patterns."""
+    described = {}
     for pattern in tables:
         for table in sorted(path.glob(pattern)):
             if table.is_file():

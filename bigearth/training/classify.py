@@ -8,10 +8,14 @@ import keras
 import numpy as np
 import pandas as pd
 
+from bigearth.archive.folders import BandFiles
 from bigearth.archive.pixels import read_patch
+from bigearth.archive.source import Bands
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT
 from bigearth.upsampling.datasets import make_datasets
+
+_ON_DISK = BandFiles()
 
 
 def load_model(run: Path | str) -> keras.Model:
@@ -32,7 +36,12 @@ def load_model(run: Path | str) -> keras.Model:
         raise InputError(f"model {path} cannot be read ({reason}): restore it, or train under another name") from None
 
 
-def predict_patches(run: Path | str, patches: Sequence[Path], batch_size: int = 64) -> tuple[pd.DataFrame, np.ndarray]:
+def predict_patches(
+    run: Path | str,
+    patches: Sequence[Path],
+    batch_size: int = 64,
+    source: Bands = _ON_DISK,
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Score patches with a finished run's ``model.keras``.
 
     Parameters
@@ -42,6 +51,8 @@ def predict_patches(run: Path | str, patches: Sequence[Path], batch_size: int = 
     patches : list of Path
         Folders of GeoTIFFs, as in a BigEarthNet archive.
     batch_size : int
+    source : Bands, optional
+        The archive, as `archive.source.open_archive` returns it, where they lie in one; default: the disk.
 
     Returns
     -------
@@ -65,7 +76,7 @@ def predict_patches(run: Path | str, patches: Sequence[Path], batch_size: int = 
         raise InputError("no patch to classify: name a folder that holds folders of GeoTIFFs")
     scores, images = [], []
     for start in range(0, len(patches), batch_size):
-        read = [read_patch(patch) for patch in patches[start : start + batch_size]]
+        read = [read_patch(patch, source=source) for patch in patches[start : start + batch_size]]
         native = {metres: np.stack([patch[metres] for patch in read]) for metres in BANDS_AT}
         features = make_datasets(native, "bilinear" if upsampling == "bilinear" else "none")
         scores.append(model.predict_on_batch({key: features[key] for key in model.input}))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from bigearth.files import resolve
 from bigearth.patch import BANDS_10M, PIXELS
 from bigearth.training import records
 from bigearth.training.recipe import Recipe, Workload
+
+if TYPE_CHECKING:
+    from bigearth.archive.source import Archive, Bands
 
 CLASSIFIED_PATCHES = 12  # of a folder, shown with their predictions
 PART_NAMES = {
@@ -85,7 +88,7 @@ class Training:
             workdir=resolve(values["workdir"]),
             cube_path=resolve(values["cube"]),
             recipe=Recipe.from_parameters(values),
-            patches=find_patches(values["classify"]),
+            patches=find_patches(values["classify"], resolve(values["workdir"])),
         )
 
     @property
@@ -181,7 +184,8 @@ class Training:
         hide_gpus()
         from bigearth.training import classify
 
-        return classify.predict_patches(self.folder, self.patches)
+        source = find_source(self.patches, self.workdir)
+        return classify.predict_patches(self.folder, self.patches, source=source)
 
     def check_files(self, results: list[dict[str, Any]], workload: Workload) -> dict[str, bool]:
         """Check what the finished run has left: name of each check, and whether it passed."""
@@ -209,8 +213,8 @@ def hide_gpus() -> None:
     tf.config.set_visible_devices([], "GPU")
 
 
-def find_patches(folder: str | None, most: int = CLASSIFIED_PATCHES) -> list[Path]:
-    """Find the first patches of a folder (those of None: none), to be classified after the training.
+def find_patches(folder: str | None, workdir: Path, most: int = CLASSIFIED_PATCHES) -> list[Path]:
+    """Find the first patches of a folder or of an archive's file (those of None: none), to be classified in the end.
 
     Raises
     ------
@@ -220,8 +224,13 @@ def find_patches(folder: str | None, most: int = CLASSIFIED_PATCHES) -> list[Pat
     if folder is None:
         return []
     source = resolve(folder)
+    if source.is_file():
+        archive = _open_file(source, workdir)
+        return [source / patch for patch in archive.list_folders()[:most]]
     if not source.is_dir():
-        raise InputError(f"classify is {folder!r}: there is no such folder; give a folder of patches, or None")
+        raise InputError(
+            f"classify is {folder!r}: there is no such folder; give a folder of patches, an archive, or None"
+        )
     found = []
     for file in source.rglob("*_B02.tif"):
         if file.name.startswith("._"):
@@ -232,3 +241,19 @@ def find_patches(folder: str | None, most: int = CLASSIFIED_PATCHES) -> list[Pat
     if not found:
         raise InputError(f"classify is {folder!r}: it holds no patch; give a folder of patches, or None")
     return sorted(found)
+
+
+def find_source(patches: list[Path], workdir: Path) -> "Bands":
+    """Open what the patches are read from: the archive's file that their paths lead through, or the disk."""
+    from bigearth.archive.folders import BandFiles
+
+    for parent in patches[0].parents if patches else ():
+        if parent.is_file():
+            return _open_file(parent, workdir)
+    return BandFiles()
+
+
+def _open_file(path: Path, workdir: Path) -> "Archive":
+    from bigearth.archive.source import open_archive  # needs GDAL, which a training does without
+
+    return open_archive(path, workdir)

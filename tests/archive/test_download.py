@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bigearth.__main__ import main
-from bigearth.archive import download, published
+from bigearth.archive import download, published, room
 from bigearth.errors import InputError
 from tests.archive.test_unpacking import make_archive
 
@@ -94,17 +94,33 @@ def test_what_the_server_does_not_have(server, tmp_path):
         download.fetch_file(server.url + "/nothing", tmp_path / "file", MD5)
 
 
-def test_a_version_is_fetched_and_unpacked(server, tmp_path):
+def test_a_version_is_fetched_and_unpacked(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "find_room", lambda _: room.Room(1e12, 1e9, "", ""))
     packed = make_archive(("BigEarthNet-S2/tile/patch/a.tif", b"pixels"))
     server.files = {"/m": b"table", "/s": packed}
     files = {"/m": "metadata.parquet", "/s": "BigEarthNet-S2.tar.zst"}
     md5 = [hashlib.md5(server.files[url]).hexdigest() for url in files]
     table = pd.DataFrame({"version": "v2", "file": files.values(), "md5": md5, "url": [server.url + u for u in files]})
-    download.fetch_archive("v2", tmp_path, table)
+    paths = download.fetch_archive("v2", tmp_path, table=table)
+    assert paths == [tmp_path / "metadata.parquet", tmp_path / "BigEarthNet-S2.tar.zst"]
+    assert not (tmp_path / "BigEarthNet-S2").exists()  # it is read as it is
+    download.fetch_archive("v2", tmp_path, unpacked=True, table=table)
     assert (tmp_path / "metadata.parquet").read_bytes() == b"table"
     assert (tmp_path / "BigEarthNet-S2/tile/patch/a.tif").read_bytes() == b"pixels"
     with pytest.raises(InputError, match="version"):
-        download.fetch_archive("v3", tmp_path, table)
+        download.fetch_archive("v3", tmp_path, table=table)
+
+
+def test_too_little_room_is_said_before_a_byte_is_fetched(server, tmp_path, monkeypatch):
+    table = pd.DataFrame({"version": ["v2"], "file": ["a.tar.zst"], "md5": [MD5], "url": [server.url + "/file"]})
+    monkeypatch.setattr(room, "find_room", lambda _: room.Room(70e9, 4e6, "the disk", "the quota"))
+    download._check_room("v2", tmp_path, False, ["a.tar.zst"])
+    with pytest.raises(InputError, match=r"needs 169 GB, the disk leaves 70.0 GB: .* leave it packed"):
+        download.fetch_archive("v2", tmp_path, unpacked=True, table=table)
+    monkeypatch.setattr(room, "find_room", lambda _: room.Room(900e9, 4e6, "the disk", "the quota"))
+    with pytest.raises(InputError, match=r"needs 7,143,345 files and folders, the quota leaves 4,000,000: .*packed"):
+        download.fetch_archive("v2", tmp_path, unpacked=True, table=table)
+    assert not server.requests and not list(tmp_path.iterdir())
 
 
 def test_the_table():
@@ -136,8 +152,12 @@ def test_a_full_disk_keeps_the_part(server, tmp_path, monkeypatch):
 
 def test_the_command(tmp_path, capsys, monkeypatch):
     fetched = []
-    monkeypatch.setattr(download, "fetch_archive", lambda *arguments: fetched.append(arguments))
-    assert main(["download", "v2", str(tmp_path)]) == 0 and fetched == [("v2", str(tmp_path))]
+    monkeypatch.setattr(download, "fetch_archive", lambda *arguments: [fetched.append(arguments)])
+    assert main(["download", "v2", str(tmp_path)]) == 0
+    assert main(["download", "v1", str(tmp_path), "--unpack"]) == 0
+    assert fetched == [("v2", str(tmp_path), False), ("v1", str(tmp_path), True)]
+    said = capsys.readouterr().out
+    assert "63 GB in a few files" in said and "unpacked (--unpack) another 116 GB in 8.3 million files" in said
 
     def fail(*_):
         raise InputError("no network")

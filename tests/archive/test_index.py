@@ -118,7 +118,7 @@ def test_v2_with_a_part_of_its_patches(second, tmp_path):
             record = select(index, splits="random")[1]
         assert (record["absent"], record["unlisted"], record["rows"]) == (1, len(flagged), len(index))
     shutil.rmtree(folder / "BigEarthNet-S2")
-    with pytest.raises(InputError, match="BigEarthNet-S2 is missing: extract"):
+    with pytest.raises(InputError, match="BigEarthNet-S2 is missing: give the path of BigEarthNet-S2.tar.zst"):
         index_module.read_index(folder, tmp_path)
     assert len(index_module.read_index(folder, tmp_path, pixels=False)) == len(index) + 1
 

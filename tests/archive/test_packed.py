@@ -85,7 +85,7 @@ def test_a_file_that_stands_twice(members, tmp_path):
 
 def test_files_in_any_order(members, tmp_path, tiny_archive):
     archive = open_members(sorted(members, key=lambda one: one[0][::-1]), tmp_path)
-    for name in archive.list_names():
+    for name in archive.list_folders():
         found, expected = read_patch(archive.path / name, source=archive), read_patch(tiny_archive / name)
         assert all(np.array_equal(found[metres], expected[metres]) for metres in PIXELS)
 
@@ -126,7 +126,7 @@ def test_an_archive_that_was_cut_after_it_was_indexed(members, tmp_path):
     content = archive.path.read_bytes()
     archive.path.write_bytes(content[:5000])
     with pytest.raises(InputError, match="became shorter"):
-        read_patch(archive.path / archive.list_names()[-1], source=archive)
+        read_patch(archive.path / archive.list_folders()[-1], source=archive)
 
 
 def test_damaged_json_is_a_damaged_patch(members, tmp_path):

@@ -13,7 +13,7 @@ def test_a_folder_and_a_file(tiny_archive, tmp_path):
     assert isinstance(open_archive(tiny_archive, tmp_path), FolderArchive)
     packed = open_archive(pack(tiny_archive, tmp_path / "a", "zst"), tmp_path)
     assert isinstance(packed, PackedArchive)
-    assert sorted(packed.list_names()) == open_archive(tiny_archive, tmp_path).list_names()
+    assert sorted(packed.list_folders()) == open_archive(tiny_archive, tmp_path).list_folders()
 
 
 def test_neither(tmp_path, file):

@@ -39,6 +39,19 @@ def test_lists_and_metadata_of_the_archive_count(tmp_path):
     assert all(known.count(found) == 1 for found in known)
 
 
+def test_lists_beside_a_packed_archive_count(tmp_path):
+    (tmp_path / "data/lists").mkdir(parents=True)
+    (tmp_path / "data/a.tar").write_text("packed")
+    values = {"archive": str(tmp_path / "data/a.tar"), "exclude": ["snow.csv"]}
+    known = [read_inputs(values, tmp_path)]
+    for text in ("1", "2"):
+        (tmp_path / "data/lists/snow.csv").write_text(text)
+        known.append(read_inputs(values, tmp_path))
+    assert all(known.count(found) == 1 for found in known)
+    (tmp_path / "data/other").write_text("of no concern")
+    assert read_inputs(values, tmp_path) == known[-1]
+
+
 def test_splits_edited_in_place_count(tmp_path):
     (tmp_path / "splits").mkdir()
     train = tmp_path / "splits" / "train.csv"

@@ -1,13 +1,16 @@
 """Patches of a folder, classified by a finished run."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from bigearth.archive.source import open_archive
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.scores.predictions import write_predictions
 from bigearth.training import classify, network
 from bigearth.training.recipe import Recipe
+from tests.archive.packing import pack
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,14 @@ def test_patches_of_a_folder_score_as_those_of_the_cube(finished, tiny_archive, 
     features = {key: np.array(cube.array(key)[rows]) for key in Recipe().inputs}
     assert np.allclose(classify.load_model(finished).predict_on_batch(features), scores, atol=1e-5)
     assert np.array_equal(images, features["data_10m"])
+
+
+def test_patches_of_a_packed_archive_score_alike(finished, tiny_archive, tmp_path):
+    archive = open_archive(pack(tiny_archive, tmp_path / "packed", "gz"), tmp_path)
+    names = archive.list_folders()[:3]
+    expected, _ = classify.predict_patches(finished, [tiny_archive / name for name in names])
+    scores, _ = classify.predict_patches(finished, [archive.path / name for name in names], source=archive)
+    pd.testing.assert_frame_equal(scores, expected)
 
 
 def test_no_patch_is_an_error(finished):

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bigearth.archive.pixels import read_patch
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.training import checkpoints, loop, records, start
 from bigearth.training.recipe import Recipe
-from bigearth.training.start import Training, find_patches
+from bigearth.training.start import Training, find_patches, find_source
+from tests.archive.packing import pack
 
 
 @pytest.fixture
@@ -62,16 +64,27 @@ def test_wrong_parameters_are_an_error_in_one_line(given, wrong, said, tmp_path)
 
 def test_a_folder_without_patches_is_an_error(tmp_path):
     with pytest.raises(InputError, match="holds no patch"):
-        find_patches(str(tmp_path))
-    assert find_patches(None) == []
+        find_patches(str(tmp_path), tmp_path)
+    assert find_patches(None, tmp_path) == []
 
 
 def test_patches_to_classify_are_whole_folders(tiny_archive, tmp_path):
-    found = find_patches(str(tiny_archive), most=3)
+    found = find_patches(str(tiny_archive), tmp_path, most=3)
     assert len(found) == 3 and all(list(path.glob("*_B02.tif")) for path in found)
     (tmp_path / "._a_B02.tif").write_text("what macOS leaves beside a file")
     with pytest.raises(InputError, match="holds no patch"):
-        find_patches(str(tmp_path))
+        find_patches(str(tmp_path), tmp_path)
+
+
+def test_patches_of_a_packed_archive(tiny_archive, tmp_path):
+    path = pack(tiny_archive, tmp_path / "packed", "zst")
+    found = find_patches(str(path), tmp_path / "work", most=3)
+    source = find_source(found, tmp_path / "work")
+    for patch in found:
+        expected = read_patch(tiny_archive / patch.name)
+        assert all(np.array_equal(read_patch(patch, source=source)[metres], expected[metres]) for metres in expected)
+    assert find_source([tiny_archive / found[0].name], tmp_path).read_band(f"{path}", 10) == path.read_bytes()[:10]
+    assert find_source([], tmp_path)
 
 
 def test_changed_epochs_are_refused_before_a_worker_starts(given):
