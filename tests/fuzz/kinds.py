@@ -1,6 +1,6 @@
 """All kinds of inputs."""
 
-from tests.fuzz import archives, cubes, downloads, machine, products, runs, sites, typed
+from tests.fuzz import archives, cubes, downloads, machine, packed, products, runs, sites, typed
 
 ALL_KINDS = [
     *typed.KINDS,
@@ -8,6 +8,7 @@ ALL_KINDS = [
     *sites.KINDS,
     *archives.KINDS,
     *downloads.KINDS,
+    *packed.KINDS,
     *products.KINDS,
     *cubes.KINDS,
     *runs.KINDS,
