@@ -3,24 +3,23 @@
 An interrupted unpacking goes on: what lies there is compared with the archive, and only what differs is written.
 """
 
-import gzip
 import io
 import json
 import os
 import shutil
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
-import zstandard
 from tqdm import tqdm
 
+from bigearth.archive.members import check_member
+from bigearth.archive.streams import DAMAGE, GZIP, ZSTD, PackedStream
 from bigearth.errors import InputError
 from bigearth.files import write_whole
-from bigearth.outside import check_types, open_file, read_json
+from bigearth.outside import check_types, read_json
 
 _CHUNK = 1 << 20
 _MARKER = ".unpacking"  # in a folder that is being unpacked into
@@ -78,7 +77,7 @@ def _unpack_members(path: Path, root: Path, folder: Path) -> set[str]:
     try:
         with _open_plain(path) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
             for member in tar:
-                _check_member(member, path)
+                check_member(member, path)
                 top = _top_of(member)
                 if top and top not in tops:
                     tops.add(top)
@@ -87,7 +86,7 @@ def _unpack_members(path: Path, root: Path, folder: Path) -> set[str]:
                 _write_member(tar, member, root, may_replace=root != folder)
             while plain.read(_CHUNK):  # to the end, where the checksum stands
                 pass
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
+    except DAMAGE as error:
         _discard(root, folder)
         raise InputError(f"{path} is damaged ({error}): fetch it again") from None
     except InputError:
@@ -104,14 +103,6 @@ def _discard(root: Path, folder: Path) -> None:
 def _top_of(member: tarfile.TarInfo) -> str:
     parts = PurePosixPath(member.name).parts
     return parts[0] if parts else ""
-
-
-def _check_member(member: tarfile.TarInfo, path: Path) -> None:
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts:
-        raise InputError(f"{path} has the member {member.name!r}, which leads out of the folder: do not use this file")
-    if not (member.isreg() or member.isdir()):
-        raise InputError(f"{path} has the member {member.name!r}, neither file nor folder: do not use this file")
 
 
 def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path, may_replace: bool) -> None:
@@ -141,46 +132,31 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path, may
 
 
 @contextmanager
-def _open_plain(path: Path) -> Iterator[IO[bytes] | io.BufferedIOBase]:
-    """Open an archive without its compression, with a progress bar over the packed bytes."""
-    raw = open_file(path, "archive")
-    with raw, tqdm.wrapattr(raw, "read", path.stat().st_size, desc=f"unpacking {path.name}") as file:
-        if path.suffix == ".zst":
-            yield io.BufferedReader(_ZstdReader(file), _CHUNK)
-        else:
-            with gzip.GzipFile(fileobj=file) as plain:
-                yield plain
+def _open_plain(path: Path) -> Iterator[io.BufferedReader]:
+    """Open an archive without its compression; reading it to its end verifies its checksums."""
+    bar = tqdm(desc=f"unpacking {path.name}", unit="B", unit_scale=True)
+    with PackedStream(path, ZSTD if path.suffix == ".zst" else GZIP) as stream, bar:
+        yield io.BufferedReader(_PlainReader(stream, bar), _CHUNK)
 
 
-class _ZstdReader(io.RawIOBase):
-    """Zstandard frames as one stream; unlike the library's own reader it raises where a frame is cut short."""
+class _PlainReader(io.RawIOBase):
+    """The plain bytes of a stream as a file."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._frame: zstandard.ZstdDecompressionObj | None = None
-        self._packed = b""
-        self._plain = memoryview(b"")
+    def __init__(self, stream: PackedStream, bar: tqdm) -> None:
+        self._blocks = stream.iterate()
+        self._bar = bar
+        self._block = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not len(self._plain):
-            if not self._packed:
-                self._packed = self._file.read(_CHUNK)
-            if not self._packed:
-                if self._frame is not None:
-                    raise EOFError("it is cut short")
-                return 0
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._plain = memoryview(self._frame.decompress(self._packed))
-            self._packed = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
-        count = min(len(buffer), len(self._plain))
-        buffer[:count] = self._plain[:count]
-        self._plain = self._plain[count:]
+        if not len(self._block):
+            self._block = memoryview(next(self._blocks, b""))
+            self._bar.update(len(self._block))
+        count = min(len(buffer), len(self._block))
+        buffer[:count] = self._block[:count]
+        self._block = self._block[count:]
         return count
 
 
