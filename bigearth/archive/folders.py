@@ -14,6 +14,7 @@ from bigearth.errors import InputError
 from bigearth.outside import JSON_LIMIT, open_file, read_bytes
 from bigearth.patch import BANDS, PATCH_NAME
 
+_PACKED = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 REMEDY = "restore it from the archive, or exclude the patch"
 
 
@@ -114,7 +115,7 @@ def _find_version(path: Path) -> int:
                 return 1
     except OSError as error:
         raise InputError(f"archive {path} cannot be listed ({error.strerror}): change its permissions") from None
-    packed = sorted(path.glob("*.tar*"))
+    packed = [one for one in sorted(path.iterdir()) if one.name.endswith(_PACKED)]
     if packed:
         raise InputError(f"archive {path} holds no unpacked archive, but {packed[0].name}: give {packed[0]}")
     raise InputError(

@@ -40,3 +40,10 @@ def test_problems(tmp_path):
 def test_a_folder_that_is_no_archive(tmp_path):
     with pytest.raises(InputError, match="neither v1.0 patch folders"):
         FolderArchive(tmp_path)
+
+
+def test_a_folder_that_holds_a_packed_archive(tmp_path):
+    for name in ("a.tar.gz", "a.tar.gz.part"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"no unpacked archive, but a\.tar\.gz: give .*/a\.tar\.gz$"):
+        FolderArchive(tmp_path)
