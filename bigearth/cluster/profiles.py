@@ -26,7 +26,7 @@ SMALLEST = {
     "stall_seconds": 0,
 }
 # what runs a command in an image that is a file or a folder
-RUN_FROM_FILES = (["apptainer", "exec"], ["singularity", "exec"])
+RUN_FROM_FILES = (("apptainer", "exec"), ("singularity", "exec"))
 IMAGE_PYTHON = "python"  # of the image's PATH
 ONE_WORD = ("partition", "account", "mpi", "interface")
 # minutes, minutes:seconds, hours:minutes:seconds, and days in front of hours, as sbatch reads them
@@ -126,7 +126,9 @@ class Profile:
 
     def find_image(self) -> Path | None:
         """Return the file or folder of the site's image; None where it is a name that the runtime looks up."""
-        if not self.container or self.container[:2] not in RUN_FROM_FILES or "://" in self.container[-1]:
+        if not self.container or "://" in self.container[-1]:
+            return None
+        if (Path(self.container[0]).name, self.container[1]) not in RUN_FROM_FILES:
             return None
         return resolve(self.container[-1])
 

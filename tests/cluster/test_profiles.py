@@ -145,6 +145,8 @@ def test_commands_enter_the_image_with_its_own_python(write_profile, tmp_path):
     entered = profiles.load("new").enter_container(command)
     bind = ["--bind", str(profiles.ROOT)]
     assert entered == ["apptainer", "exec", *bind, "--nv", f"{tmp_path}/a.sif", "python", "-m", "bigearth"]
+    write_profile(f"container: /opt/apptainer/bin/apptainer exec {tmp_path}/a.sif")  # where PATH is not the host's
+    assert profiles.load("new").enter_container(command)[:4] == ["/opt/apptainer/bin/apptainer", "exec", *bind]
     write_profile("container: podman run --rm bigearth")  # a name, not a file
     assert profiles.load("new").enter_container(command)[:5] == ["podman", "run", "--rm", "bigearth", "python"]
 
