@@ -31,7 +31,8 @@ PAPER_CLASSES = 43
 PAPER_FEWEST_LABELS = 1
 PAPER_MOST_LABELS = 12
 PAPER_FEW_LABELS_PERCENT = 95
-PAPER_SNOW_OR_CLOUD = 70_987
+PAPER_KEPT = 519_226
+LISTED_SNOW_OR_CLOUD = 70_987
 FEW_LABELS = 5  # "95 % of the patches have at most 5 labels"
 
 
@@ -153,7 +154,7 @@ class Survey:
         Returns
         -------
         pandas.DataFrame
-            what, "paper and official lists", here (NA where the archive does not say), difference.
+            what, source, published, here (NA where the archive does not say), difference.
         """
         per_patch = self.index.labels.map(len)
         few_labels = 100 * (per_patch <= FEW_LABELS).mean()
@@ -163,17 +164,18 @@ class Survey:
             cloud = self.index.cloud.fillna(False)
             snow_or_cloud = (snow | cloud).sum()
         rows = [
-            ("patches", PAPER_PATCHES, len(self.index)),
-            ("tiles, each on one date", PAPER_TILES, self.index.tile_source.nunique()),
-            ("classes", PAPER_CLASSES, self.index.labels.explode().nunique()),
-            ("fewest labels of a patch", PAPER_FEWEST_LABELS, per_patch.min()),
-            ("most labels of a patch", PAPER_MOST_LABELS, per_patch.max()),
-            (f"patches with at most {FEW_LABELS} labels (%)", PAPER_FEW_LABELS_PERCENT, round(few_labels, 1)),
-            ("patches with snow or cloud", PAPER_SNOW_OR_CLOUD, snow_or_cloud),
+            ("patches", "paper", PAPER_PATCHES, len(self.index)),
+            ("tiles, each on one date", "paper", PAPER_TILES, self.index.tile_source.nunique()),
+            ("classes", "paper", PAPER_CLASSES, self.index.labels.explode().nunique()),
+            ("fewest labels of a patch", "paper", PAPER_FEWEST_LABELS, per_patch.min()),
+            ("most labels of a patch", "paper", PAPER_MOST_LABELS, per_patch.max()),
+            (f"patches with at most {FEW_LABELS} labels (%)", "paper", PAPER_FEW_LABELS_PERCENT, round(few_labels, 1)),
+            ("patches without the excluded ones", "paper", PAPER_KEPT, len(self.rows)),
+            ("patches with snow or cloud", "official lists", LISTED_SNOW_OR_CLOUD, snow_or_cloud),
         ]
-        table = pd.DataFrame(rows, columns=["what", "paper and official lists", "here"])
+        table = pd.DataFrame(rows, columns=["what", "source", "published", "here"])
         table["here"] = table.here.astype("Float64")
-        table["difference"] = table.here - table["paper and official lists"]
+        table["difference"] = table.here - table.published
         return table
 
     def count_labels_per_patch(self) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def write_cube(
     weights: str | Path = "",
     distribution: str = "longest_first",
 ) -> dict:
-    """Write the cube (paper, section 3.1 and Figure 2); call it on every MPI rank, or without MPI.
+    """Write the cube (paper, section 3.3 and Figure 2); call it on every MPI rank, or without MPI.
 
     An interrupted run is resumed by calling it again with the same parameters; what it wrote is verified by checksums,
     and written again where it is damaged. A finished cube of the same content is kept; nothing is ever replaced.

@@ -8,10 +8,12 @@ import pandas as pd
 
 
 def deal_as_in_paper(counts: Sequence[int], ranks: int) -> list[list[int]]:
-    """Deal tiles to ranks by the paper's Algorithm 1 as printed, after sorting them by patch count, most first.
+    """Deal tiles to ranks by the paper's Algorithm 1, repaired, after sorting them by patch count, most first.
 
-    A matrix with one column per rank is filled row by row; every row after the first is reversed. (So it is printed;
-    reversing every second row was perhaps meant. That the tiles are sorted is implied in the paper, not written.)
+    A matrix with one column per rank is filled row by row; every row after the first is reversed. As printed the
+    algorithm does not run: its condition, its start index and the padding of the last row are repaired here. That the
+    first row alone keeps its order follows from the printed condition; reversing every second row was perhaps meant.
+    That the tiles are sorted is implied in the paper, not written.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import pandas as pd
 from bigearth.scaling.machines import describe_machine
 from bigearth.scaling.published import TRAINED_PATCHES
 from bigearth.scaling.step_model import Figures, time_epoch, time_step
-from bigearth.training.recipe import STABLE_GLOBAL_BATCH
+from bigearth.training.recipe import STABLE_BELOW_BATCH
 
 MACHINES = ("juwels", "booster", "jupiter", "h100", "h200")
 GPUS = tuple(2**power for power in range(11))
@@ -20,15 +20,15 @@ SCALING_ENDS_BELOW = 0.5
 
 
 def _share_stable_batch(gpus: int) -> float:
-    """Patches per GPU, so that all GPUs together stay within the largest stable batch."""
-    return min(BATCH, STABLE_GLOBAL_BATCH / gpus)
+    """Patches per GPU, so that all GPUs together stay below the batch from which SGD is not stable."""
+    return min(BATCH, (STABLE_BELOW_BATCH - 1) / gpus)
 
 
 # what changes against the figures of a machine, on so many GPUs
 CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "shared file system": lambda gpus: {},
     "archive in memory": lambda gpus: IN_MEMORY,
-    "in memory, batch up to 8,192": lambda gpus: IN_MEMORY | {"batch": _share_stable_batch(gpus)},
+    "in memory, batch below 8,192": lambda gpus: IN_MEMORY | {"batch": _share_stable_batch(gpus)},
 }
 
 
@@ -36,7 +36,7 @@ def predict_epochs(machines: Sequence[str] = MACHINES, gpus: Sequence[int] = GPU
     """Predict seconds per epoch of the paper's network over the paper's data.
 
     Three cases: 64 native patches per GPU, read from the shared file system; the same from the nodes' own memory; and
-    that with at most 8,192 patches in all, as far as the paper cites stable SGD.
+    that with fewer than 8,192 patches in all, below which the paper cites plain SGD as stable.
 
     Returns
     -------
@@ -76,8 +76,8 @@ def find_scaling_ends(predicted: pd.DataFrame) -> pd.DataFrame:
     """
     low = predicted[predicted["efficiency"] < SCALING_ENDS_BELOW]
     ends = low.groupby(["machine", "case"], sort=False).first().reset_index()
-    ends["beyond 8,192"] = np.where(ends["global_batch"] > STABLE_GLOBAL_BATCH, "yes", "no")
-    return ends[["machine", "case", "gpus", "global_batch", "beyond 8,192", "epoch_s", "efficiency", "limit"]]
+    ends["8,192 or more"] = np.where(ends["global_batch"] >= STABLE_BELOW_BATCH, "yes", "no")
+    return ends[["machine", "case", "gpus", "global_batch", "8,192 or more", "epoch_s", "efficiency", "limit"]]
 
 
 def compare_remedies(machines: Sequence[str] = MACHINES, gpus: int = 256) -> pd.DataFrame:

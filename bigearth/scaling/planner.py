@@ -11,7 +11,7 @@ from bigearth.parameters import convert
 from bigearth.scaling.machines import UPPER_LIMITS, describe_machine, require_number
 from bigearth.scaling.network_size import NetworkSize, count_network
 from bigearth.scaling.step_model import Figures, time_epoch, time_step
-from bigearth.training.recipe import STABLE_GLOBAL_BATCH
+from bigearth.training.recipe import STABLE_BELOW_BATCH
 
 # a job's time limit is a multiple of this
 SLURM_STEP_MINUTES = 10
@@ -151,8 +151,8 @@ def find_problems(row: dict[Any, Any], p: Figures, deadline_hours: float, images
         problems.append("too late")
     elif row["high_h"] > deadline_hours:
         problems.append("may be too late")
-    if row["global_batch"] > STABLE_GLOBAL_BATCH:
-        problems.append(f"batch above {STABLE_GLOBAL_BATCH}: needs LARS")
+    if row["global_batch"] >= STABLE_BELOW_BATCH:
+        problems.append(f"batch not below {STABLE_BELOW_BATCH}: needs LARS")
     if row["gpu_memory_gb"] * 1e9 > USABLE_GPU_MEMORY * p["gpu_memory"]:
         problems.append("batch too large for the GPU's memory")
     if row["global_batch"] > images:

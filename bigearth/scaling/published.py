@@ -7,7 +7,8 @@ from bigearth.scaling.runs import TrainingRuns
 from bigearth.scaling.speedup import build_series, compute_speedups
 
 PAPER = ROOT / "results/paper"
-# patches of the archive after exclusions; the trained share is our assumption, since the paper names no split
+# patches of the archive after exclusions; the trained share is our assumption: the paper names no split, and
+# its supports fix the test share only (about 20 %)
 PAPER_PATCHES = 519_226
 TRAINED_SHARE = 0.6
 TRAINED_PATCHES = PAPER_PATCHES * TRAINED_SHARE
@@ -44,14 +45,14 @@ def compare_epoch_times(runs: TrainingRuns) -> pd.DataFrame:
 
 
 def compare_full_trainings(runs: TrainingRuns) -> pd.DataFrame:
-    """Hours of a full training: bounds in the paper's text, 100 published epochs, and our runs from start to end.
+    """Hours of a full training: what the paper's text says, 100 published epochs, and our runs from start to end.
 
     The short trainings of `bigearth.scaling.measure` are left out.
 
     Returns
     -------
     DataFrame
-        ``machine, nodes, said`` (how the text bounds it), ``hours``.
+        ``machine, nodes, said`` ("almost" and "less than" are bounds, "about" is a time), ``hours``.
     """
     epochs = read_juwels_epochs()
     hundred = pd.DataFrame({"machine": "JUWELS, 100 x published epoch", "nodes": epochs["nodes"]})

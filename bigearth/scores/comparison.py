@@ -10,6 +10,7 @@ import pandas as pd
 
 from bigearth.errors import InputError
 from bigearth.files import resolve
+from bigearth.labels import LABELS_19, LABELS_43
 from bigearth.scores import calibration, metrics, mistakes, paper
 from bigearth.scores.places import read_places, score_places
 from bigearth.scores.predictions import Predictions, choose_splits, read_runs
@@ -17,6 +18,8 @@ from bigearth.scores.predictions import Predictions, choose_splits, read_runs
 INDEX = "patches.parquet"
 # of samples and seed
 HIGHEST_NUMBER = 1_000_000
+# in the name of every patch of BigEarthNet v2.0: its products were processed anew
+V2_BASELINE = "_N9999_"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,17 @@ class Comparison:
         return {run: test.model for run, test in self.test.items()}
 
     @property
+    def has_classes_of_paper(self) -> bool:
+        """Whether the scored classes are the paper's 43."""
+        return set(self.labels) == set(LABELS_43)
+
+    @property
+    def is_of_v2(self) -> bool:
+        """Whether the scored patches are BigEarthNet v2.0's, with its 19 classes."""
+        are_of_v2 = all(V2_BASELINE in str(name) for name in self.first.patch)
+        return are_of_v2 and set(self.labels) == set(LABELS_19)
+
+    @property
     def is_miniature(self) -> bool:
         """Whether a run was trained on the miniature."""
         return any(predictions.miniature for predictions in self.predictions.values())
@@ -89,7 +103,7 @@ class Comparison:
         """All averages of precision, recall and F1 of each run beside Table 2.
 
         Columns ``run, average, measure, value, low, high, paper, difference``. The paper prints one number per model
-        without naming its average, so it stands beside all four.
+        without naming its average, so it stands beside all four; beside other than its 43 classes it does not stand.
         """
         tables = []
         for run, test in self.test.items():
@@ -97,7 +111,7 @@ class Comparison:
             table.insert(0, "run", run)
             tables.append(table)
         overall = pd.concat(tables, ignore_index=True)
-        printed = paper.read_table2().stack().to_dict()
+        printed = paper.read_table2().stack().to_dict() if self.has_classes_of_paper else {}
         models = self.models
         keys = zip(overall["run"].map(models), overall["measure"], strict=True)
         overall["paper"] = [printed.get(key, np.nan) for key in keys]
@@ -139,7 +153,7 @@ class Comparison:
 
     def _draw_f1(self, run: str, average: str | None) -> np.ndarray:
         """F1 of each bootstrap sample."""
-        return metrics.precision_recall_f1(self.resampled[run].counts, average)[2]
+        return self.resampled[run].score(average)[2]
 
     def find_floor(self) -> tuple[list[str], float]:
         """Labels of the best constant prediction, chosen like thresholds, and its micro F1 on the scored split."""
@@ -149,6 +163,25 @@ class Comparison:
         counts = metrics.count_decisions(truth, np.broadcast_to(constant, truth.shape))
         given = [label for label, chosen in zip(self.labels, constant, strict=True) if chosen]
         return given, float(metrics.precision_recall_f1(counts, "micro")[2])
+
+    def compare_with_v2(self) -> pd.DataFrame:
+        """Set each run beside `bigearth.scores.paper.read_v2`; empty where other patches were scored.
+
+        Columns ``run, measure, average, value, published, published for``.
+        """
+        tables = []
+        for run, test in self.test.items() if self.is_of_v2 else ():
+            values = self.overall[self.overall["run"] == run].set_index(["measure", "average"])["value"]
+            precision = {
+                average: metrics.average_precision(test.truth, test.score, average) for average in ("macro", "micro")
+            }
+            values = pd.concat([values, pd.concat({"average precision": pd.Series(precision)})])
+            tables.append(paper.set_beside_v2(run, values))
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def describe_odd_classes(self) -> str:
+        """What the generated landscape turns round of the paper's findings; empty for a real archive."""
+        return paper.describe_odd_classes(self.class_f1) if self.is_miniature else ""
 
     @cached_property
     def per_class(self) -> pd.DataFrame:

@@ -31,10 +31,25 @@ class Resampled:
         For `precision_recall_f1`; exact below 2^24 patches.
     per_patch : float64 array (samples, 3)
         Precision, recall and F1 averaged over patches ("samples").
+    whole : int64 array (3, C)
+        Counts of all patches.
     """
 
     counts: np.ndarray
     per_patch: np.ndarray
+    whole: np.ndarray
+
+    def score(self, average: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Precision, recall and F1 of each sample, as `precision_recall_f1`.
+
+        Of a class that no drawn patch carries a sample says nothing: there the class keeps its score of all patches.
+        Counted as 0, as in the score of all patches, it would pull every macro average down: with many rare classes the
+        interval would lie below the very value that it belongs to.
+        """
+        if average in ("micro", "weighted"):  # such a class hardly counts, or not at all
+            return precision_recall_f1(self.counts, average)
+        is_absent = self.counts[:, [0]] + self.counts[:, [2]] == 0
+        return precision_recall_f1(np.where(is_absent, self.whole, self.counts), average)
 
 
 def assign_labels(score: np.ndarray, threshold: float | np.ndarray = THRESHOLD) -> np.ndarray:
@@ -222,22 +237,25 @@ def resample_patches(
     predicted = np.asarray(predicted, bool)
     rows, classes = truth.shape
 
-    # what each patch adds: hits, false and missed labels per class, then its own precision, recall and F1
-    ratios = precision_recall_f1(count_decisions(truth, predicted, axis=1), None)
-    added = [truth & predicted, ~truth & predicted, truth & ~predicted, np.stack(ratios, axis=1)]
+    # what each patch adds: hits, false and missed labels per class; and its own precision, recall and F1
+    added = [truth & predicted, ~truth & predicted, truth & ~predicted]
     values = np.concatenate(added, axis=1, dtype=np.float32)
+    ratios = np.stack(precision_recall_f1(count_decisions(truth, predicted, axis=1), None), axis=1)
 
     generator = np.random.default_rng(seed)
-    sums = []
+    counts, per_patch = [], []
     for start in range(0, samples, chunk):
         multiplicities = []
         for _ in range(min(chunk, samples - start)):
             drawn = generator.integers(0, rows, rows)
             multiplicities.append(np.bincount(drawn, minlength=rows))
-        sums.append(np.array(multiplicities, np.float32) @ values)
-    total = np.concatenate(sums).astype(np.float64)
-    counts = total[:, : 3 * classes].reshape(-1, 3, classes)
-    return Resampled(counts, total[:, 3 * classes :] / rows)
+        counts.append(np.array(multiplicities, np.float32) @ values)
+        per_patch.append(np.array(multiplicities, np.float64) @ ratios / rows)
+    return Resampled(
+        counts=np.concatenate(counts).astype(np.float64).reshape(-1, 3, classes),
+        per_patch=np.concatenate(per_patch),
+        whole=count_decisions(truth, predicted),
+    )
 
 
 def score_overall(truth: np.ndarray, predicted: np.ndarray, resampled: Resampled | None = None) -> pd.DataFrame:
@@ -264,7 +282,7 @@ def score_overall(truth: np.ndarray, predicted: np.ndarray, resampled: Resampled
         else:
             values = precision_recall_f1(count_decisions(truth, predicted), average)
             if resampled:
-                drawn = np.stack(precision_recall_f1(resampled.counts, average))
+                drawn = np.stack(resampled.score(average))
         for i, measure in enumerate(MEASURES):
             row = {"average": average, "measure": measure, "value": float(values[i])}
             if drawn is not None:
@@ -278,7 +296,7 @@ def score_classes(
 ) -> pd.DataFrame:
     """Precision, recall and F1 per class, as `score_overall`: label, support, measure, value (, low, high)."""
     values = precision_recall_f1(count_decisions(truth, predicted), None)
-    drawn = precision_recall_f1(resampled.counts, None) if resampled else None
+    drawn = resampled.score(None) if resampled else None
     rows = []
     for c, label in enumerate(labels):
         support = int(np.sum(truth[:, c], dtype=np.int64))

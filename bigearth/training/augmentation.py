@@ -40,7 +40,8 @@ def mix_up(
     """Blend each patch with another of its batch, and its labels with the other's by the same weight.
 
     Zhang et al. 2018 (mixup: beyond empirical risk minimization), with one weight per patch from Beta(alpha, alpha)
-    as in the paper; that labels are mixed too, and alpha, are our choice.
+    as in the paper. The paper speaks of subtracting a shuffled batch, but cites Zhang et al., who add it: added here,
+    since a difference of two patches is no image. That labels are mixed too, and alpha, are our choice.
 
     Parameters
     ----------

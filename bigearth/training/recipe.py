@@ -16,7 +16,7 @@ from bigearth.training import limits
 
 STEP_FACTOR = 0.1  # at each milestone (paper: after epochs 30, 60, 80 of 100)
 POLYNOMIAL_POWER = 2  # as You et al. 2017 use it with LARS
-STABLE_GLOBAL_BATCH = 8192  # the largest that the paper cites as stable with plain SGD (Goyal et al. 2017)
+STABLE_BELOW_BATCH = 8192  # the paper cites plain SGD as stable only below it (its section 5, its reference 66)
 REFERENCE_BATCH = 256  # patches of the global batch that learning_rate is given for (Goyal et al. 2017)
 
 
@@ -50,7 +50,8 @@ class Recipe:
     optimizer, optimizer_options
         "sgd" (Nesterov momentum 0.9), "lars" or "lamb"; options are arguments of Keras' optimizers.
     l2, dropout
-        Factor of the L2 penalty on every convolution; share of features dropped before the last layer.
+        Factor of the L2 penalty on every convolution (a weight decay of twice as much); share of features dropped
+        before the last layer.
     augment, mixup
         Random rotations and flips; parameter of mix-up's beta distribution, 0: no mix-up.
     class_weights, oversampling
@@ -241,9 +242,9 @@ class Recipe:
             warnings.append(f"no {' and no '.join(empty)} patch: training rows are scored in their place")
         options = self.optimizer_options or {}
         accumulated = global_batch * (options.get("gradient_accumulation_steps") or 1)
-        if self.optimizer == "sgd" and accumulated > STABLE_GLOBAL_BATCH:
+        if self.optimizer == "sgd" and accumulated >= STABLE_BELOW_BATCH:
             warnings.append(
-                f"global batch {accumulated} passes {STABLE_GLOBAL_BATCH}: plain SGD may diverge, see 'lars'"
+                f"global batch {accumulated} is not below {STABLE_BELOW_BATCH}: plain SGD may diverge, see 'lars'"
             )
         return warnings
 

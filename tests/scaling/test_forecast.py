@@ -10,8 +10,8 @@ def test_every_machine_case_and_number_of_gpus_is_predicted():
     assert len(predicted) == 3 * len(MACHINES) * len(CASES)
     assert predicted["efficiency"].between(0, 1.001).all()
     assert (predicted["low_s"] <= predicted["epoch_s"]).all() and (predicted["epoch_s"] <= predicted["high_s"]).all()
-    limited = predicted[predicted["case"] == "in memory, batch up to 8,192"]
-    assert limited["global_batch"].max() == 8192
+    limited = predicted[predicted["case"] == "in memory, batch below 8,192"]
+    assert limited["global_batch"].max() < 8192
 
 
 def test_scaling_ends_at_the_first_point_below_half():
@@ -19,8 +19,8 @@ def test_scaling_ends_at_the_first_point_below_half():
     ends = find_scaling_ends(predicted).set_index("case")
     assert ends.loc["shared file system", "gpus"] == 64 and ends.loc["shared file system", "limit"] == "input"
     assert "archive in memory" not in ends.index
-    batches = ends["global_batch"] > 8192
-    assert (ends["beyond 8,192"] == "yes").tolist() == batches.tolist()
+    batches = ends["global_batch"] >= 8192
+    assert (ends["8,192 or more"] == "yes").tolist() == batches.tolist()
 
 
 def test_remedies_buy_what_the_model_says():

@@ -1,10 +1,12 @@
 """Runs side by side, and beside the paper."""
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
 from bigearth.errors import InputError
+from bigearth.labels import LABELS_19
 from bigearth.scores.comparison import compare_runs
 from tests.scores.generated_predictions import write_predictions
 
@@ -106,3 +108,26 @@ def test_impossible_numbers_are_refused(tmp_path, wrong):
     write_predictions(tmp_path, "rgb")
     with pytest.raises(InputError, match=next(iter(wrong))):
         compare_runs(tmp_path, ["rgb"], **wrong)
+
+
+def test_published_scores_of_v2_stand_beside_patches_of_v2_alone(comparison, tmp_path):
+    assert comparison.compare_with_v2().empty
+    path = write_predictions(tmp_path, "v2", labels=LABELS_19, nomenclature=19)
+    with h5py.File(path, "r+") as file:
+        names = [f"S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_{i:02d}" for i in range(len(file["patch"]))]
+        del file["patch"]
+        file["patch"] = np.array(names, dtype=h5py.string_dtype())
+    of_v2 = compare_runs(tmp_path, ["v2"], samples=10, seed=1)
+    table = of_v2.compare_with_v2().set_index(["measure", "average"])
+    assert table["published"].to_dict()["f1", "macro"] == 0.644 and len(table) == 4
+    assert table["published for"].str.contains("Sentinel-1 and Sentinel-2 together").all()
+    assert table["value"]["f1", "micro"] == of_v2.micro_f1["v2"]
+    assert table["value"].between(0, 1).all()
+    assert of_v2.overall["paper"].isna().all()  # Tables 2 and 3 have 43 classes
+
+
+def test_what_the_generated_landscape_decides_is_said_of_the_miniature_alone(comparison):
+    said = comparison.describe_odd_classes()
+    f1 = comparison.class_f1.set_index(["run", "label"])["value"]
+    assert f"Burnt areas (all {f1['all', 'Burnt areas']:.2f}, rgb-s1" in said
+    assert "in the paper rgb 0.00, multispectral 0.03" in said and "nan" not in said

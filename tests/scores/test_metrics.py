@@ -108,6 +108,36 @@ def test_interval_of_a_known_proportion():
     assert recall["low"] < recall["value"] < recall["high"]
 
 
+@pytest.mark.parametrize("right", [0.5, 0.8, 1.0])
+def test_intervals_hold_their_own_value_where_most_classes_are_rare(right):
+    """Half of the 40 classes have one or two patches: a sample lacks a third of these."""
+    generator = np.random.default_rng(1)
+    truth = np.zeros((300, 40), np.uint8)
+    for c in range(40):
+        truth[generator.choice(300, 1 + c % 2 if c < 20 else 60, replace=False), c] = 1
+    is_right = generator.random(truth.shape) < np.where(truth, right, 0.97 + 0.03 * (right == 1))
+    predicted = np.where(is_right, truth, 1 - truth).astype(np.uint8)
+    resampled = scores.resample_patches(truth, predicted, samples=500, seed=2)
+    overall = scores.score_overall(truth, predicted, resampled)
+    classes = scores.score_classes(truth, predicted, [str(c) for c in range(40)], resampled)
+    for table in (overall, classes):
+        assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    if right == 1.0:  # what absent classes do where they count as 0
+        assert scores.precision_recall_f1(resampled.counts, "macro")[2].max() < 1
+
+
+def test_a_class_that_a_sample_lacks_keeps_its_score():
+    truth, score = _case("empty classes")
+    predicted = scores.assign_labels(score)
+    resampled = scores.resample_patches(truth, predicted, samples=3, seed=5)
+    lacking = resampled.counts.copy()
+    lacking[1, :, 3] = [0, 7, 0]
+    f1 = scores.Resampled(lacking, resampled.per_patch, resampled.whole).score(None)[2]
+    whole = scores.precision_recall_f1(resampled.whole, None)[2]
+    assert f1[1, 3] == whole[3] > 0 and f1[0, 3] == resampled.score(None)[2][0, 3]
+    assert (f1[:, 2] == 0).all()  # no patch at all carries it
+
+
 def test_best_constant():
     truth, _ = _case("random")
     truth[:, 3] |= truth[:, 1]
