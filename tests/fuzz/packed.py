@@ -136,7 +136,9 @@ def read_with_damaged_index(case: tuple, folder: Path) -> tuple:
     path.parent.mkdir()
     path.write_bytes(compress(make(1, None), suffix, piece))
     read_all(path, folder)
-    files = sorted(file for file in (folder / f"work/{path.name}.index").rglob("*") if file.is_file())
+    files = sorted(
+        file for file in (folder / f"work/{path.name}.index").rglob("*") if file.is_file() and file.stat().st_size
+    )
     chosen = files[number % len(files)]
     if isinstance(how, tuple):
         chosen.write_bytes(damaged(chosen.read_bytes(), how))
