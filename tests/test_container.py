@@ -11,7 +11,7 @@ def test_both_recipes_take_the_same_files_and_all_are_there():
     ignored = (FOLDER / "containerignore").read_text().splitlines()
     allowed = {line[1:] for line in ignored if line.startswith("!")}
     definition = (FOLDER / "bigearth.def").read_text()
-    copied = set(re.findall(r"^    (\S+) /opt/bigearth/$", definition, re.MULTILINE))
+    copied = set(re.findall(r"^    (\S+) /opt/bigearth/", definition, re.MULTILINE))
     assert allowed == copied and not [name for name in copied if not (ROOT / name).exists()]
     assert {"setup.sh", "setup", "pyproject.toml", "uv.lock"} <= copied
 
