@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
-from osgeo import gdal
 
 from bigearth.background import read_ahead
-from bigearth.errors import InputError
 from bigearth.mapping.grid import CELL_METRES, Grid
 from bigearth.mapping.reading import Reader, measure_masked
 from bigearth.mapping.scene import Scene
 from bigearth.mapping.store import Store
+from bigearth.mapping.super_resolved import SuperResolved
 from bigearth.patch import BANDS_AT, DATA_SUPER, PIXELS
 from bigearth.upsampling.datasets import make_datasets
 
@@ -52,7 +50,7 @@ def classify_pieces(
     pieces: list[tuple[int, np.ndarray]],
     upsampling: str,
     masked_from: float,
-    super_resolved: Path | None = None,
+    super_resolved: SuperResolved | None = None,
 ) -> int:
     """Classify pieces one after the other and write them to the store; the next one is read meanwhile.
 
@@ -69,8 +67,8 @@ def classify_pieces(
         What the run was trained with: "network", "bilinear" or "dsen2".
     masked_from : float
         Masked share of a window from which it gets no score.
-    super_resolved : Path, optional
-        For "dsen2": a GeoTIFF of all bands at 10 m, see `bigearth.upsampling.tile.super_resolve_tile`.
+    super_resolved : SuperResolved, optional
+        For "dsen2": the scene's bands at 10 m.
 
     Returns
     -------
@@ -97,10 +95,9 @@ def _read_pieces(
     upsampling: str,
     keys: list[str],
     masked_from: float,
-    super_resolved: Path | None,
+    super_resolved: SuperResolved | None,
 ) -> Iterator[Piece]:
     reader = Reader(scene)
-    at_10m = gdal.Open(str(super_resolved)) if super_resolved else None
     for row, columns in pieces:
         top = int(grid.rows[row])
         mask = reader.read_mask(top)
@@ -113,25 +110,11 @@ def _read_pieces(
                 clear.append(window)
         is_clear = masked < masked_from
         features = {}
-        if clear and at_10m is not None:
-            features = {DATA_SUPER: _read_super(at_10m, top, lefts[is_clear])}
+        if clear and super_resolved is not None:
+            factor = CELL_METRES // 10
+            features = {DATA_SUPER: super_resolved.read_windows(top * factor, lefts[is_clear] * factor, PIXELS[10])}
         elif clear:
             native = {metres: np.stack([window[metres] for window in clear]) for metres in BANDS_AT}
             made = make_datasets(native, "bilinear" if upsampling == "bilinear" else "none")
             features = {key: made[key] for key in keys}
         yield Piece(row, int(columns[0]), masked, is_clear, features)
-
-
-def _read_super(dataset: gdal.Dataset, top: int, lefts: np.ndarray) -> np.ndarray:
-    """Windows of a scene of all bands at 10 m: (n, 120, 120, 12) uint16."""
-    size, factor = PIXELS[10], CELL_METRES // 10
-    found = []
-    for left in lefts.tolist():
-        try:
-            array = dataset.ReadAsArray(left * factor, top * factor, size, size)
-        except RuntimeError:
-            raise InputError(
-                f"{dataset.GetDescription()} is damaged: move it elsewhere, and start the map again"
-            ) from None
-        found.append(np.moveaxis(array, 0, -1))
-    return np.stack(found)

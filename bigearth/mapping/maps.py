@@ -22,6 +22,7 @@ from bigearth.mapping.grid import Grid, make_grid
 from bigearth.mapping.outputs import PROVENANCE, remove_unfinished, write_outputs
 from bigearth.mapping.scene import Scene, name_product, open_scene
 from bigearth.mapping.store import LOCK, PLAN, Store, count_written, is_begun, write_plan
+from bigearth.mapping.super_resolved import SuperResolved, super_resolve_share
 from bigearth.mapping.trained import TrainedRun, read_run
 from bigearth.mpi import communicator
 from bigearth.outside import read_json
@@ -31,7 +32,7 @@ from bigearth.upsampling.datasets import load_networks
 
 @dataclass(frozen=True)
 class Work:
-    """Description of a map from which every rank works; ``written`` are the pieces that an interrupted run left."""
+    """Description of a map from which every rank works; ``written`` and ``strips`` are what an interrupted run left."""
 
     folder: Path
     partial: Path
@@ -40,7 +41,9 @@ class Work:
     scene: Scene
     grid: Grid
     written: set[tuple[int, int]]
-    super_resolved: Path | None
+    super_resolved: SuperResolved | None
+    strips: set[int]
+    weights: str | Path
 
     @property
     def store(self) -> Store:
@@ -131,6 +134,7 @@ def write_map(
         work = comm.bcast(work) if comm else work
         if work is None:
             return {"rank": rank, "ranks": size, "folder": str(folder), "windows": 0, "seconds": 0.0}
+        _agree(comm, lambda: _super_resolve_share(work, rank, size))
         windows, seconds = _agree(comm, lambda: _classify_share(work, rank, size))
         _agree(comm, lambda: _finish(work, started, size) if rank == 0 else None)
     return {"rank": rank, "ranks": size, "folder": str(folder), "windows": windows, "seconds": seconds}
@@ -182,18 +186,20 @@ def _prepare(
         return None
     shape = (len(grid.rows), len(grid.columns), len(run.labels))
     store = Store(partial, shape)
-    super_resolved = partial / "scene" / "super.tif" if networks else None
-    written = set()
+    super_resolved = None
+    if networks:
+        super_resolved = SuperResolved(partial / "scene/super", scene.height // 10, scene.width // 10)
+    written, strips = set(), set()
     if is_begun(partial, plan, shape):
         written = store.find_written()
+        if super_resolved and super_resolved.is_begun():
+            strips = super_resolved.find_written()
     else:
-        if super_resolved:
-            super_resolved.unlink(missing_ok=True)  # of other networks, or another offset
         store.create()
+        if super_resolved:
+            super_resolved.create()  # also where there is one, of other networks or another offset
         write_plan(partial, plan)
-    if networks and super_resolved and not super_resolved.exists():
-        _super_resolve(scene, networks, super_resolved)
-    return Work(folder, partial, plan, run, scene, grid, written, super_resolved)
+    return Work(folder, partial, plan, run, scene, grid, written, super_resolved, strips, weights)
 
 
 def _describe(
@@ -205,6 +211,7 @@ def _describe(
         "network": run.fingerprint(),
         "super-resolution": _fingerprint(networks) if networks else None,
         "product": scene.name,
+        "content": scene.fingerprint(),
         "epsg": scene.place.epsg,
         "corner": [scene.place.x, scene.place.y],
         "offset": scene.tile.offset,
@@ -244,12 +251,10 @@ def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
     return True
 
 
-def _super_resolve(scene: Scene, networks: dict[int, Any], path: Path) -> None:
-    """Bring the scene to 10 m with DSen2: on this rank alone, while the others wait for the file."""
-    from bigearth.upsampling.tile import super_resolve_tile  # TensorFlow takes seconds to load
-
-    path.parent.mkdir(exist_ok=True)
-    super_resolve_tile(scene.tile, networks, path)
+def _super_resolve_share(work: Work, rank: int, size: int) -> None:
+    """Bring this rank's share of the scene to 10 m, for a run on DSen2's bands."""
+    if work.super_resolved:
+        super_resolve_share(work.scene, work.super_resolved, work.strips, work.weights, rank, size)
 
 
 def _classify_share(work: Work, rank: int, size: int) -> tuple[int, float]:

@@ -85,15 +85,8 @@ def write_outputs(
     """
     scores, masked = store.scores(), store.masked()
     about = {"run": run.name, "product": scene.name, "thresholds": run.chosen}
-    raster.write_raster(
-        ready / RASTER,
-        scene.place,
-        grid.pixel * CELL_METRES,
-        grid.shape,
-        run.labels,
-        average_windows(scores, grid),
-        about,
-    )
+    layout = raster.Layout(scene.place, grid.pixel * CELL_METRES, grid.shape, run.labels)
+    raster.write_raster(ready / RASTER, layout, average_windows(scores, grid), about)
     squares = vector.list_squares(scores, masked, grid)
     vector.write_squares(ready / SQUARES, scene.place, run.labels, run.thresholds, squares)
     areas = measure_areas(average_windows(scores, grid), run.labels, run.thresholds, grid.pixel * CELL_METRES)

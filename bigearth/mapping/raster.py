@@ -1,6 +1,7 @@
 """The map as a raster: a Cloud-Optimized GeoTIFF with one band of scores per label."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +31,12 @@ def decode_scores(stored: np.ndarray) -> np.ndarray:
     return np.where(stored == NO_DATA, np.nan, stored * np.float32(SCALE)).astype(np.float32)
 
 
-def write_raster(
-    path: Path,
-    place: Place,
-    pixel_metres: int,
-    shape: tuple[int, int],
-    labels: tuple[str, ...],
-    blocks: Iterable[tuple[int, np.ndarray]],
-    about: dict[str, str],
-) -> None:
-    """Write the scores of a scene as a Cloud-Optimized GeoTIFF, whole or not at all.
+@dataclass(frozen=True)
+class Layout:
+    """Place and form of a map's raster.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
     place : Place
         Upper left corner and projection of the scene.
     pixel_metres : int
@@ -52,6 +45,39 @@ def write_raster(
         Rows and columns of pixels.
     labels : tuple of str
         Names of the bands.
+    """
+
+    place: Place
+    pixel_metres: int
+    shape: tuple[int, int]
+    labels: tuple[str, ...]
+
+    def create(self, path: Path) -> gdal.Dataset:
+        """Create an ordinary GeoTIFF of this layout, without scores."""
+        rows, columns = self.shape
+        count = len(self.labels)
+        options = ["INTERLEAVE=PIXEL", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
+        raster = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, count, gdal.GDT_Byte, options)
+        raster.SetGeoTransform((self.place.x, self.pixel_metres, 0, self.place.y, 0, -self.pixel_metres))
+        raster.SetSpatialRef(self.place.reference())
+        for number, label in enumerate(self.labels, 1):
+            band = raster.GetRasterBand(number)
+            band.SetDescription(label)
+            band.SetNoDataValue(NO_DATA)
+            band.SetScale(SCALE)
+            band.SetOffset(0)
+        return raster
+
+
+def write_raster(path: Path, layout: Layout, blocks: Iterable[tuple[int, np.ndarray]], about: dict[str, str]) -> None:
+    """Write the scores of a scene as a Cloud-Optimized GeoTIFF, whole or not at all.
+
+    Its driver only copies, so the scores are first written block by block into an ordinary GeoTIFF.
+
+    Parameters
+    ----------
+    path : Path
+    layout : Layout
     blocks : iterable of (first row, (rows, columns, labels) float32)
         See `bigearth.mapping.grid.average_windows`.
     about : dict
@@ -60,37 +86,13 @@ def write_raster(
     with write_whole(path) as partial:
         plain = partial.with_name(f"{partial.stem}.plain.tif")
         try:
-            _write_plain(plain, place, pixel_metres, shape, labels, blocks, about)
-            source = gdal.Open(str(plain))
-            gdal.GetDriverByName("COG").CreateCopy(str(partial), source, options=COG_OPTIONS)
+            raster = layout.create(plain)
+            raster.SetMetadata(about)
+            for first, block in blocks:
+                stored = np.ascontiguousarray(np.moveaxis(encode_scores(block), -1, 0))
+                raster.WriteArray(stored, 0, first)
+            raster.FlushCache()
+            gdal.GetDriverByName("COG").CreateCopy(str(partial), raster, options=COG_OPTIONS)
+            raster = None  # closes the file
         finally:
             plain.unlink(missing_ok=True)
-
-
-def _write_plain(
-    path: Path,
-    place: Place,
-    pixel_metres: int,
-    shape: tuple[int, int],
-    labels: tuple[str, ...],
-    blocks: Iterable[tuple[int, np.ndarray]],
-    about: dict[str, str],
-) -> None:
-    """Write the raster block by block into an ordinary GeoTIFF, which the driver of Cloud-Optimized ones copies. It is
-    closed when this function returns.
-    """
-    rows, columns = shape
-    options = ["INTERLEAVE=PIXEL", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
-    raster = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, len(labels), gdal.GDT_Byte, options)
-    raster.SetGeoTransform((place.x, pixel_metres, 0, place.y, 0, -pixel_metres))
-    raster.SetSpatialRef(place.reference())
-    raster.SetMetadata(about)
-    for number, label in enumerate(labels, 1):
-        band = raster.GetRasterBand(number)
-        band.SetDescription(label)
-        band.SetNoDataValue(NO_DATA)
-        band.SetScale(SCALE)
-        band.SetOffset(0)
-    for first, block in blocks:
-        stored = np.ascontiguousarray(np.moveaxis(encode_scores(block), -1, 0))
-        raster.WriteArray(stored, 0, first)

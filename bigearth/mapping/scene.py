@@ -7,9 +7,6 @@ patches out of products read it too.
 import hashlib
 import os
 import re
-import shutil
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from bigearth.archive.products import Tile
 from bigearth.errors import InputError
 from bigearth.installation import check_projections
 from bigearth.mapping.grid import CELL_METRES
+from bigearth.mapping.zipped import unpack_product
 from bigearth.outside import open_file
 from bigearth.patch import BANDS, QUANTIFICATION, RESOLUTION
 
@@ -28,8 +26,8 @@ osr.UseExceptions()
 
 OFFSET_SINCE_0400 = -1000  # what every band of a product of baseline 04.00 or later carries
 _BASELINE = re.compile(r"_N(\d{4})(?=_|$)")
+_SAMPLED_BYTES = 65536
 _RASTERS = (".tif", ".tiff", ".jp2")
-_UNPACKED = re.compile(r"\.SAFE/(MTD_MSIL2A\.xml|[^/]*_MTD_SAFL2A_[^/]*\.xml|GRANULE/[^/]+/(IMG_DATA/.*|[^/]*\.xml))$")
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,26 @@ class Scene:
     height: int
     mask: Path | None
     mask_is_classification: bool  # else every value but 0 is masked
+
+    def fingerprint(self) -> str:
+        """Describe the content of the files: a product that was fetched or made again under its name differs.
+
+        Of each file the size and the first and last 64 KiB count, so that a product of 1 GB takes no time.
+        """
+        digest = hashlib.sha256()
+        paths = [
+            Path(dataset.GetDescription()) for group in tile_pixels.open_bands(self.tile).values() for dataset in group
+        ]
+        if self.mask is not None:
+            paths.append(self.mask)
+        for path in paths:
+            size = path.stat().st_size
+            digest.update(str(size).encode())
+            with open(path, "rb") as file:
+                digest.update(file.read(_SAMPLED_BYTES))
+                file.seek(max(0, size - _SAMPLED_BYTES))
+                digest.update(file.read(_SAMPLED_BYTES))
+        return digest.hexdigest()
 
 
 def find_products(path: Path) -> list[Path]:
@@ -134,7 +152,7 @@ def open_scene(path: Path, folder: Path, offset: int | None = None) -> Scene:
     if "MSIL1C" in name or (path / "MTD_MSIL1C.xml").exists():
         raise InputError(f"product {path} is of level 1C: the networks were trained on level 2A, give the L2A product")
     if path.is_file():
-        path = _unpack(path, folder)
+        path = unpack_product(path, folder)
     if path.suffix == ".SAFE" or any(path.glob("*.SAFE")):
         tile = _open_product(path)
     else:
@@ -157,52 +175,6 @@ def _open_product(path: Path) -> Tile:
             f"product {path} holds {len(tiles)} granules ({names}): a map is of one, move each into its own product"
         )
     return tiles[0]
-
-
-def _unpack(path: Path, folder: Path) -> Path:
-    """Unpack what is needed of a zipped product; returns its SAFE folder."""
-    target = folder / "unpacked"
-    record = folder / "unpacked.sha256"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            wanted = [item for item in archive.infolist() if _is_needed(item.filename)]
-            digest = _hash_members(wanted)
-            if not target.exists():
-                part = folder / "unpacked.part"
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir(parents=True)
-                archive.extractall(part, wanted)  # leaves out what would lead outside, verifies checksums
-                record.write_text(digest)
-                part.rename(target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
-        raise InputError(f"product {path} is damaged or no zip ({error}): fetch it again") from None
-    except OSError as error:
-        raise InputError(
-            f"product {path} cannot be unpacked into {folder} ({error.strerror}): check permissions and free space"
-        ) from None
-    if not record.is_file() or record.read_text() != digest:
-        raise InputError(
-            f"product {path} is not the one with which this map was begun: choose another folder for results"
-        )
-    found = sorted(target.rglob("*.SAFE"))
-    names = {item.name for item in found}
-    if not found:
-        raise InputError(f"product {path} holds no L2A product (.SAFE): give the zip of a Sentinel-2 L2A product")
-    if len(names) > 1:
-        raise InputError(f"product {path} holds {len(names)} products ({', '.join(sorted(names))}): unzip it first")
-    return found[0]
-
-
-def _is_needed(name: str) -> bool:
-    """Whether a member of a zip is part of a product's metadata or pixels; macOS adds others."""
-    parts = name.split("/")
-    return bool(_UNPACKED.search(name)) and "__MACOSX" not in parts and not parts[-1].startswith("._")
-
-
-def _hash_members(members: list[zipfile.ZipInfo]) -> str:
-    """SHA-256 of the names and checksums of a zip's members."""
-    listed = sorted((item.filename, item.CRC, item.file_size) for item in members)
-    return hashlib.sha256(repr(listed).encode(errors="replace")).hexdigest()
 
 
 def _find_raster(folder: Path, stem: str) -> Path | None:

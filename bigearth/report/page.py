@@ -23,7 +23,7 @@ from bigearth.report.drawing import DPI, set_style
 
 BANNER = (
     "> **The miniature**: a generated landscape in the layout of BigEarthNet and, by default, a narrow network. "
-    "The numbers on this page show that everything works, not how well BigEarthNet can be classified."
+    "The numbers on this page show that the study works, not how well BigEarthNet can be classified."
 )
 SCREEN_DPI = 96  # of a browser's page
 

@@ -60,7 +60,7 @@ Weakest of the labels with support, by F1: {weakest}.
 """
 _MINIATURE = (
     "\n**Trained on the miniature**, a generated landscape: the network knows nothing of the real world, and its "
-    "scores show only that everything works.\n"
+    "scores show only that the study works.\n"
 )
 
 

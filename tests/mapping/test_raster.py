@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from bigearth.mapping.raster import NO_DATA, decode_scores, encode_scores, write_raster
+from bigearth.mapping.raster import NO_DATA, Layout, decode_scores, encode_scores, write_raster
 from bigearth.mapping.scene import Place
 
 PLACE = Place(819627.364339148, 10340.0, 32633)
@@ -26,7 +26,8 @@ def written(tmp_path):
     scores = np.random.default_rng(0).random((21, 13, 3), np.float32)
     scores[3, 4] = np.nan
     path = tmp_path / "scores.tif"
-    write_raster(path, PLACE, 120, (21, 13), LABELS, [(0, scores[:20]), (20, scores[20:])], {"run": "a"})
+    layout = Layout(PLACE, 120, (21, 13), LABELS)
+    write_raster(path, layout, [(0, scores[:20]), (20, scores[20:])], {"run": "a"})
     return path, scores
 
 

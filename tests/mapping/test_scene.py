@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,27 +42,12 @@ def test_the_older_naming(tiny_archive, tmp_path):
     assert scene.width == 4800 and set(scene.tile.offset.values()) == {0}
 
 
-def test_a_zipped_product_is_unpacked_once(product, tmp_path):
-    path = tmp_path / f"{product.name}.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in product.rglob("*"):
-            if file.is_file():
-                archive.write(file, Path(product.name) / file.relative_to(product))
-        archive.writestr(f"{product.name}/GRANULE/x/QI_DATA/report.xml", "left in the zip")
-    scene = open_scene(path, tmp_path / "work")
-    assert scene.name == product.name.removesuffix(".SAFE") and scene.width == 4800
-    assert not list((tmp_path / "work").rglob("QI_DATA"))
-    assert open_scene(path, tmp_path / "work") == scene  # what was unpacked is used
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(f"{product.name}/GRANULE/x/IMG_DATA/other.jp2", "another product")
-    with pytest.raises(InputError, match="not the one with which this map was begun"):
-        open_scene(path, tmp_path / "work")
-
-
-def test_a_damaged_zip(tmp_path):
-    (tmp_path / "S2A_MSIL2A_X.zip").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(InputError, match="is damaged or no zip"):
-        open_scene(tmp_path / "S2A_MSIL2A_X.zip", tmp_path / "work")
+def test_a_product_made_again_under_its_name_has_another_content(tmp_path):
+    folder = write_folder(tmp_path / NAME)
+    first = open_scene(folder, tmp_path / "work").fingerprint()
+    assert open_scene(folder, tmp_path / "other").fingerprint() == first
+    write_folder(tmp_path / "new" / NAME, value=1501)
+    assert open_scene(tmp_path / "new" / NAME, tmp_path / "work").fingerprint() != first
 
 
 def test_unzipped_into_itself_and_scene_classification(tiny_archive, tmp_path):

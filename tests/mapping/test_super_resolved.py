@@ -10,6 +10,7 @@ from bigearth.archive.products import find_tiles
 from bigearth.errors import InputError
 from bigearth.mapping import maps
 from bigearth.mapping.maps import find_map, find_partial, write_map
+from bigearth.upsampling import tile
 from bigearth.upsampling.datasets import make_datasets
 from bigearth.upsampling.tile import super_resolve_tile
 from tests.archive.small_products import pixels, write_product
@@ -51,8 +52,8 @@ def read_scores(folder):
 def test_scores_are_those_of_the_super_resolved_scene(trained, scene, weights, tmp_path):
     """The networks see a patch's neighbours, other than in a cube: so the file of the whole tile is compared."""
     done = write_map(run=trained, product=scene, results=tmp_path / "maps", weights=weights)
-    (tile,) = find_tiles(scene.parent)
-    super_resolve_tile(tile, small(), tmp_path / "super.tif")
+    (found,) = find_tiles(scene.parent)
+    super_resolve_tile(found, small(), tmp_path / "super.tif")
     bands = np.moveaxis(gdal.Open(str(tmp_path / "super.tif")).ReadAsArray(), 0, -1)
     windows = bands.reshape(3, 120, 3, 120, 12).swapaxes(1, 2).reshape(9, 120, 120, 12)
     scores = read_scores(tmp_path / "maps" / done["folder"])
@@ -67,26 +68,35 @@ def test_a_scene_of_one_patch_equals_the_cube_route(trained, weights, tmp_path):
         bands[band] = np.ascontiguousarray(array[: len(array) // 3, : len(array) // 3])
     product = write_product(tmp_path / "tiles", bands, suffix="tif")
     done = write_map(run=trained, product=product, results=tmp_path / "maps", weights=weights)
-    (tile,) = find_tiles(product.parent)
-    datasets = tile_pixels.open_bands(tile)
+    (found,) = find_tiles(product.parent)
+    datasets = tile_pixels.open_bands(found)
     native = {}
     for metres in datasets:
         size = 1200 // metres
-        native[metres] = tile_pixels.read_window(tile, datasets, metres, 0, 0, size, size)[None]
+        native[metres] = tile_pixels.read_window(found, datasets, metres, 0, 0, size, size)[None]
     made = make_datasets(native, "dsen2", small())
     scores = read_scores(tmp_path / "maps" / done["folder"])
     np.testing.assert_allclose(scores, score(trained, made["data_super"]), atol=1e-5)
 
 
-def test_one_of_two_ranks_super_resolves_and_a_killed_map_goes_on(trained, scene, weights, tmp_path, monkeypatch):
+def test_ranks_share_the_strips_and_a_killed_map_goes_on(trained, scene, weights, tmp_path, monkeypatch):
     common = {"run": str(trained), "product": str(scene), "weights": str(weights), "stride": 600}
     whole = write_map(**common, results=tmp_path / "whole")
     killed = start_ranks(**common, results=str(tmp_path / "killed"), die_after=1)
     folder = find_map(scene, trained, tmp_path / "killed")
-    assert killed.returncode != 0 and (find_partial(folder) / "scene" / "super.tif").exists()
-    monkeypatch.setattr(maps, "_super_resolve", lambda *_: pytest.fail("super-resolved again"))
+    super_resolved = find_partial(folder) / "scene/super"
+    assert killed.returncode != 0
+    assert sorted(item.name for item in super_resolved.iterdir()) == ["bands.u16", "journal-0.txt", "journal-1.txt"]
+    made = []
+    make = tile.make_strip
+    monkeypatch.setattr(tile, "make_strip", lambda *arguments: made.append(arguments[2]) or make(*arguments))
+    # one strip is damaged, the line of another was cut off: these two are made again, and no other
+    with open(super_resolved / "bands.u16", "r+b") as file:
+        file.write(b"damaged!")
+    lines = (super_resolved / "journal-1.txt").read_text()
+    (super_resolved / "journal-1.txt").write_text(lines[:-4])
     resumed = write_map(**common, results=tmp_path / "killed")
-    assert 0 < resumed["windows"] < whole["windows"]
+    assert len(made) == 2 and 0 < resumed["windows"] < whole["windows"]
     np.testing.assert_allclose(read_scores(folder), read_scores(tmp_path / "whole" / whole["folder"]), atol=1e-5)
 
 

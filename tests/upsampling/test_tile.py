@@ -1,12 +1,13 @@
 """DSen2 on a whole tile."""
 
 import numpy as np
+import pytest
 from osgeo import gdal
 
 from bigearth.archive.products import find_tiles
 from bigearth.patch import BANDS, BANDS_AT
 from bigearth.upsampling import dsen2
-from bigearth.upsampling.tile import super_resolve_tile
+from bigearth.upsampling.tile import list_strips, super_resolve_tile
 from tests.archive.small_products import pixels, write_product
 from tests.upsampling.small_networks import small
 
@@ -26,3 +27,14 @@ def test_a_tile_in_windows_equals_the_tile_at_once(tmp_path):
             assert abs(written[band].astype(int) - whole[metres][0, ..., i]).max() <= 1, band
     assert dataset.GetGeoTransform()[1] == 10
     assert not list(tmp_path.glob(".*partial*"))
+
+
+@pytest.mark.parametrize("height", [120, 360, 1098, 10980])
+def test_strips_cover_every_line_of_every_band_once(height):
+    for metres in (10, 20, 60):
+        row = 0
+        for strip in list_strips(height):
+            if strip.metres == metres:
+                assert strip.row == row and strip.start <= row and strip.lines > 0
+                row += strip.lines
+        assert row == height

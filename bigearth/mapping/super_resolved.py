@@ -1,0 +1,160 @@
+"""All bands of a scene at 10 m, made by DSen2's networks: written by many ranks, with a journal from which it goes on.
+
+A plain file holds the twelve bands one after the other, in wavelength order, uint16. A line of a journal counts only if
+the pixels on disk have the checksum that it names.
+"""
+
+import os
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bigearth.archive import tile_pixels
+from bigearth.errors import InputError
+from bigearth.mapping.scene import Scene
+from bigearth.patch import BANDS, BANDS_AT
+from bigearth.upsampling.datasets import load_networks
+
+_PIXELS = "bands.u16"
+_BYTES = 2  # of a pixel
+
+
+@dataclass(frozen=True)
+class SuperResolved:
+    """The file of a scene's bands at 10 m, and its journals.
+
+    Attributes
+    ----------
+    folder : Path
+    height, width : int
+        Of the scene, in pixels of 10 m.
+    """
+
+    folder: Path
+    height: int
+    width: int
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return len(BANDS), self.height, self.width
+
+    def create(self) -> None:
+        """Make room for all bands; what an earlier map left is removed.
+
+        Raises
+        ------
+        InputError
+            The disk has no room.
+        """
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        size = _BYTES * int(np.prod(self._shape))
+        with open(self.folder / _PIXELS, "wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise InputError(
+                    f"{self.folder} has no room for the scene at 10 m, {size / 1e9:.1f} GB ({error.strerror}): "
+                    f"free space, or choose another folder for results"
+                ) from None
+
+    def is_begun(self) -> bool:
+        """Whether the file is there at its full size."""
+        path = self.folder / _PIXELS
+        return path.is_file() and path.stat().st_size == _BYTES * int(np.prod(self._shape))
+
+    def write(self, rank: int, number: int, metres: int, row: int, made: np.ndarray) -> None:
+        """Write a strip, then journal it.
+
+        Parameters
+        ----------
+        rank : int
+            Names the journal.
+        number : int
+            Of the strip.
+        metres, row : int
+            Native resolution of its bands, and its first line.
+        made : (bands, lines, width) uint16 array
+        """
+        descriptor = os.open(self.folder / _PIXELS, os.O_WRONLY)
+        try:
+            for band, array in zip(BANDS_AT[metres], made, strict=True):
+                place = (BANDS.index(band) * self.height + row) * self.width
+                os.pwrite(descriptor, np.ascontiguousarray(array, "<u2").tobytes(), _BYTES * place)
+        finally:
+            os.close(descriptor)
+        with open(self.folder / f"journal-{rank}.txt", "a") as journal:
+            journal.write(f"{number} {_checksum(made)} written\n")
+
+    def find_written(self) -> set[int]:
+        """Find the strips that the journals name and whose pixels are whole."""
+        from bigearth.upsampling.tile import list_strips  # TensorFlow takes seconds to load
+
+        strips = list_strips(self.height)
+        pixels = np.memmap(self.folder / _PIXELS, "<u2", "r", shape=self._shape)
+        written = set()
+        for number, checksum in self._read_journals():
+            if number >= len(strips):
+                continue
+            strip = strips[number]
+            bands = [BANDS.index(band) for band in BANDS_AT[strip.metres]]
+            if _checksum(pixels[bands, strip.row : strip.row + strip.lines]) == checksum:
+                written.add(number)
+        return written
+
+    def count_written(self) -> int:
+        """Count the strips that the journals name."""
+        return len(self._read_journals())
+
+    def read_windows(self, top: int, lefts: np.ndarray, size: int) -> np.ndarray:
+        """Read windows of one row: (n, size, size, 12) uint16; ``top`` and ``lefts`` in pixels of 10 m."""
+        pixels = np.memmap(self.folder / _PIXELS, "<u2", "r", shape=self._shape)
+        found = [pixels[:, top : top + size, left : left + size] for left in lefts.tolist()]
+        return np.moveaxis(np.stack(found), 1, -1)
+
+    def _read_journals(self) -> list[tuple[int, str]]:
+        lines = []
+        for path in self.folder.glob("journal-*.txt"):
+            for line in path.read_text(errors="replace").splitlines():
+                words = line.split()
+                if len(words) == 3 and words[2] == "written" and words[0].isascii() and words[0].isdigit():
+                    lines.append((int(words[0]), words[1]))
+        return lines
+
+
+def super_resolve_share(
+    scene: Scene, store: SuperResolved, written: set[int], weights: str | Path, rank: int, size: int
+) -> None:
+    """Bring this rank's share of a scene's strips to 10 m.
+
+    Parameters
+    ----------
+    scene : Scene
+    store : SuperResolved
+    written : set of int
+        Strips that an interrupted map left.
+    weights : path
+        Folder of DSen2's networks.
+    rank, size : int
+        This rank, and how many there are.
+    """
+    from bigearth.upsampling.tile import list_strips, make_strip  # TensorFlow takes seconds to load
+
+    strips = list_strips(store.height)
+    missing = [number for number in range(len(strips)) if number not in written]
+    share = missing[rank::size]
+    if not share:
+        return
+    networks = load_networks("dsen2", weights) or {}
+    datasets = tile_pixels.open_bands(scene.tile)
+    for number in share:
+        strip = strips[number]
+        made = make_strip(scene.tile, datasets, strip, networks)
+        store.write(rank, number, strip.metres, strip.row, made)
+
+
+def _checksum(made: np.ndarray) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(made, '<u2').tobytes()):08x}"
