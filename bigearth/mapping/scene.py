@@ -26,7 +26,6 @@ osr.UseExceptions()
 
 OFFSET_SINCE_0400 = -1000  # what every band of a product of baseline 04.00 or later carries
 _BASELINE = re.compile(r"_N(\d{4})(?=_|$)")
-_SAMPLED_BYTES = 65536
 _RASTERS = (".tif", ".tiff", ".jp2")
 
 
@@ -59,23 +58,25 @@ class Scene:
     mask_is_classification: bool  # else every value but 0 is masked
 
     def fingerprint(self) -> str:
-        """Describe the content of the files: a product that was fetched or made again under its name differs.
+        """SHA-256 of the bands' and the mask's files: a product that was fetched or made again under its name differs.
 
-        Of each file the size and the first and last 64 KiB count, so that a product of 1 GB takes no time.
+        Every byte counts (1 GB takes about a second): an uncompressed band keeps its size when pixels change.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read.
         """
+        paths = [] if self.mask is None else [self.mask]
+        for group in tile_pixels.open_bands(self.tile).values():
+            paths += [Path(dataset.GetDescription()) for dataset in group]
         digest = hashlib.sha256()
-        paths = [
-            Path(dataset.GetDescription()) for group in tile_pixels.open_bands(self.tile).values() for dataset in group
-        ]
-        if self.mask is not None:
-            paths.append(self.mask)
         for path in paths:
-            size = path.stat().st_size
-            digest.update(str(size).encode())
-            with open(path, "rb") as file:
-                digest.update(file.read(_SAMPLED_BYTES))
-                file.seek(max(0, size - _SAMPLED_BYTES))
-                digest.update(file.read(_SAMPLED_BYTES))
+            try:
+                with open_file(path, "band") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise InputError(f"{path} cannot be read ({error.strerror}): fetch it again") from None
         return digest.hexdigest()
 
 

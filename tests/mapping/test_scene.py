@@ -174,3 +174,15 @@ def test_a_mask_that_is_a_pipe(tmp_path):
 def test_an_impossible_offset(offset, tmp_path):
     with pytest.raises(InputError, match="offset is"):
         open_scene(write_folder(tmp_path / "scene"), tmp_path / "work", offset=offset)
+
+
+def test_a_pixel_in_the_middle_of_a_band_makes_another_scene(tmp_path):
+    """The file keeps its size, its first and its last bytes."""
+    folder = write_folder(tmp_path / NAME, metres=9600)
+    before = open_scene(folder, tmp_path / "work").fingerprint()
+    band = np.full((960, 960), 1500, np.uint16)
+    write_tif(folder / "B04.tif", band, 500000, 5400000, 10, 32633)
+    assert open_scene(folder, tmp_path / "work").fingerprint() == before
+    band[480, 480] = 1501
+    write_tif(folder / "B04.tif", band, 500000, 5400000, 10, 32633)
+    assert open_scene(folder, tmp_path / "work").fingerprint() != before
