@@ -37,6 +37,6 @@ def run(options: argparse.Namespace) -> int:
 
     given = {name: getattr(options, name) for name in OPTIONS}
     types = {name: kind for name, (kind, _, _) in OPTIONS.items()}
-    for folder in map_products(options.run, options.products, **convert_all(given, types, "map")):
-        print(folder)
+    for found in map_products(options.run, options.products, **convert_all(given, types, "map")):
+        print(found.folder)
     return 0

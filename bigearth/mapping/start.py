@@ -12,6 +12,7 @@ from bigearth.cluster import engines
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.mapping.maps import count_windows, find_map, write_map
+from bigearth.mapping.outputs import Map, read_map
 from bigearth.mapping.scene import find_products, name_product
 from bigearth.mapping.trained import read_run
 
@@ -27,7 +28,7 @@ def map_products(
     offset: int | None = None,
     masked_from: float = 0.5,
     weights: str = "",
-) -> list[Path]:
+) -> list[Map]:
     """Map products with a finished run, and show the progress.
 
     Parameters
@@ -45,8 +46,8 @@ def map_products(
 
     Returns
     -------
-    list of Path
-        The folders of the maps, in the order of the products.
+    list of Map
+        In the order of the products.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def map_products(
                 weights=weights,
             )
             progress.finish()
-    return folders
+    return [read_map(folder) for folder in folders]
 
 
 class Progress:

@@ -102,11 +102,16 @@ def render_scenes(patches: int, seed: int, only: list[str] | None = None) -> Ite
         yield Scene(tile, cover, bands, snow, cloud, chosen)
 
 
-def _choose_patches(cover: np.ndarray, snow: np.ndarray, cloud: np.ndarray, side: int, count: int) -> list[Patch]:
-    """Choose the patches of a tile; of a grid that is too large, those with the commonest classes stay out."""
+def label_windows(cover: np.ndarray, side: int) -> np.ndarray:
+    """Label all patches of a tile by the land cover of their pixels: (side * side, 43) bool, in raster order."""
     windows = _split_into_windows(cover, side)
     share = np.stack([np.bincount(window, minlength=len(LABELS_43)) for window in windows]) / PIXELS[10] ** 2
-    is_label = share >= np.minimum(LABEL_SHARE, share.max(1, keepdims=True))
+    return share >= np.minimum(LABEL_SHARE, share.max(1, keepdims=True))
+
+
+def _choose_patches(cover: np.ndarray, snow: np.ndarray, cloud: np.ndarray, side: int, count: int) -> list[Patch]:
+    """Choose the patches of a tile; of a grid that is too large, those with the commonest classes stay out."""
+    is_label = label_windows(cover, side)
     rarity = (is_label / np.maximum(is_label.sum(0), 1)).max(1)
     chosen = np.sort(np.argsort(-rarity, kind="stable")[:count])
     under_snow = _split_into_windows(snow, side).mean(1) > COVERED_SHARE

@@ -3,13 +3,11 @@
 import pytest
 
 from bigearth.errors import InputError
-from bigearth.mapping.outputs import read_map
 from bigearth.mapping.start import map_products
 
 
 def test_two_ranks_map_a_folder_of_products(run, product, tmp_path, capsys):
-    (folder,) = map_products(run, [product.parent], tmp_path, workers=2)
-    found = read_map(folder)
+    (found,) = map_products(run, [product.parent], tmp_path, workers=2)
     assert found.windows["all"] == 16 and found.is_miniature
     assert "16/16" in capsys.readouterr().err
 
