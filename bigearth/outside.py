@@ -77,7 +77,9 @@ def read_bytes(path: str | Path, what: str, limit: int = TEXT_LIMIT) -> bytes:
     with open_file(path, what) as file:
         try:
             size = os.fstat(file.fileno()).st_size
-            content = file.read(limit + 1)
+            content = file.read(min(size, limit) + 1)  # not more: Python makes room for all of it at once
+            if len(content) > size:
+                content += file.read(limit + 1 - len(content))  # it grows, or is one of /proc
         except OSError as error:
             raise InputError(f"{what} {path} cannot be read ({error.strerror}): check its disk") from None
     _check_size(max(size, len(content)), limit, path, what)

@@ -103,5 +103,6 @@ def test_saving_outside_a_checkout_is_no_error(tmp_path):
 def test_setup_sets_the_filter_in_a_checkout_only():
     script = (ROOT / "setup.sh").read_text()
     assert "git config filter.nbstripout.clean" in script and "tests/clean_notebook.py" in script
-    assert "post_save_hook = refresh_after_save" in script
-    assert 'if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$PWD" ]; then' in script
+    assert 'if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then' in script
+    assert "setup/jupyter_server_config.py" in script
+    assert "post_save_hook = refresh_after_save" in (ROOT / "setup" / "jupyter_server_config.py").read_text()

@@ -4,6 +4,7 @@ import gzip
 import math
 import os
 import socket
+import tracemalloc
 
 import pytest
 
@@ -162,3 +163,17 @@ def test_a_missing_key_and_no_mapping():
 def test_a_whole_number_beyond_all_floats_is_no_float():
     assert not outside.is_of_type(10**400, float)
     assert outside.is_of_type(10**300, float)
+
+
+def test_a_small_file_needs_little_memory_whatever_the_limit(file):
+    """Python makes room at once for all that is asked for."""
+    path = file("x" * 1000)
+    tracemalloc.start()
+    assert outside.read_bytes(path, "file", limit=1 << 30) == b"x" * 1000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_a_file_that_tells_no_size_is_read_whole():
+    assert b"VmPeak" in outside.read_bytes("/proc/self/status", "status")

@@ -149,7 +149,7 @@ def test_a_disturbed_run_started_again_ends_with_the_same_history(joint, two, ac
     assert results[0]["checksum"] == two[0]["checksum"]
     timings = pd.read_csv(Path(joint["workdir"]) / "runs" / accident / "timings.csv")
     assert (timings.groupby("epoch").size() == timings.groupby("epoch").size()[1]).all()
-    points = [point[:2] for point in read_points(Path(place["workdir"]) / "runs" / accident)]
+    points = [point[:2] for point in read_points(Path(joint["workdir"]) / "runs" / accident)]
     assert len(points) == len(set(points)) == 3 * 5  # TensorBoard's: each epoch once
 
 
