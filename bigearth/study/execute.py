@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from bigearth import provenance
 from bigearth.errors import InputError
-from bigearth.files import ROOT
+from bigearth.files import ROOT, write_whole
 from bigearth.parameters import escape
 from bigearth.study import earlier, kernel, pages
 from bigearth.study.run import Run, unwritable
@@ -178,7 +178,8 @@ def _finish(run: Run, notebook: nbformat.NotebookNode, started: float, in_job: b
     nbformat.validate(notebook)
     # names instead of absolute paths: the notebook is going to be read on other machines
     notebook.metadata.papermill.update(input_path=run.notebook.name, output_path=run.executed.name)
-    nbformat.write(notebook, run.partial)
+    with write_whole(run.partial) as whole:  # who reads it meanwhile finds no half
+        nbformat.write(notebook, whole)
     tasks = run.resources.get("nodes", 1) * run.resources.get("tasks_per_node", 1)
     gpus = tasks * run.resources.get("gpus_per_task", 0) if in_job else 0
     workers = run.parameters.get("workers") or 1

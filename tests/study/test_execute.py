@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import nbformat
@@ -123,6 +124,17 @@ def test_the_notebook_on_disk_is_whole_and_grows_while_it_runs(write, tmp_path):
             seen.add(outputs[-1].text if outputs else "")
         time.sleep(0.1)
     assert len(seen) >= 4
+
+
+def test_a_full_disk_at_the_last_write_leaves_the_notebook_whole(write, table, tmp_path, monkeypatch):
+    def write_half(notebook, path):
+        path.write_text("{")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(nbformat, "write", write_half)
+    with suppress(OSError):
+        main(["study", str(write({"notebook": table}))])
+    assert nbformat.read(tmp_path / "results" / "table.partial.ipynb", 4).cells
 
 
 def test_interrupting_leaves_neither_process_nor_half_a_result(write, tmp_path):
