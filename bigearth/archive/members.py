@@ -4,8 +4,6 @@ Nothing is extracted but the archive's tables and the JSON of every patch; no na
 """
 
 import hashlib
-import io
-import os
 import re
 import tarfile
 from array import array
@@ -21,10 +19,11 @@ from tqdm import tqdm
 
 from bigearth.archive.metadata_v1 import SUFFIX
 from bigearth.archive.metadata_v2 import FOLDER as V2_FOLDER
-from bigearth.archive.streams import DAMAGE, TAR, PackedStream, open_plain
+from bigearth.archive.streams import DAMAGE, TAR, PackedStream
+from bigearth.archive.tar_sources import FileSource, Source, StreamSource
 from bigearth.background import read_ahead
 from bigearth.errors import InputError
-from bigearth.outside import JSON_LIMIT, TEXT_LIMIT
+from bigearth.outside import JSON_LIMIT, TEXT_LIMIT, open_file
 from bigearth.patch import BANDS, MINIATURE_MARKER, PATCH_NAME
 
 # Ends of the names of a patch's files, in the order of the columns of `Members`.
@@ -38,7 +37,6 @@ _LARGEST = 2**31 - 1
 _OTHER_FOLDERS = {"Reference_Maps", "BigEarthNet-S1"}
 _TABLE = re.compile(r"(?:.*/)?((?:lists/)(?:splits/)?[\w.-]+\.csv(?:\.gz)?|metadata\.parquet)")
 _MOST_TABLES = 32
-_HEADER_LIMIT = 1 << 20  # bytes of a name or of other notes about one member
 _BLOCK_BYTES = 1 << 20
 _BLOCKS_AHEAD = 8
 
@@ -124,22 +122,15 @@ def check_member(member: tarfile.TarInfo, path: Path) -> None:
 
 def _list_tar(path: Path, sink: Sink) -> Members:
     bar = tqdm(total=path.stat().st_size, desc=f"reading {path.name}", unit="B", unit_scale=True, disable=None)
-    with open_plain(path) as file, bar:
-        source = _FileSource(file, bar)
-        members = _walk(source, path, sink)
-        while block := file.read(_BLOCK_BYTES):
-            _check_zeros(block)
-    return members
+    with open_file(path, "archive") as file, bar:
+        return _walk(FileSource(file, bar), path, sink)
 
 
 def _list_packed(path: Path, kind: str, sink: Sink, md5: str | None) -> Members:
     bar = tqdm(desc=f"reading {path.name}", unit="B", unit_scale=True, disable=None)
     with PackedStream(path, kind) as stream, closing(read_ahead(_hash_while_reading(path, md5), 1)) as hashed, bar:
         with closing(read_ahead(_gather(stream.iterate()), _BLOCKS_AHEAD)) as blocks:
-            source = _StreamSource(blocks, bar)
-            members = _walk(source, path, sink)
-            for block in blocks:
-                _check_zeros(block)
+            members = _walk(StreamSource(blocks, bar), path, sink)
         members.frames = stream.frames
         found = next(hashed)
     if md5 and found != md5:
@@ -156,7 +147,7 @@ def _list_packed(path: Path, kind: str, sink: Sink, md5: str | None) -> Members:
 def _hash_while_reading(path: Path, md5: str | None) -> Iterator[str]:
     """The md5 of a file, taken in the thread that waits for it."""
     if md5:
-        with open_plain(path) as file:
+        with open_file(path, "archive") as file:
             yield hashlib.file_digest(file, "md5").hexdigest()
     else:
         yield ""
@@ -174,107 +165,7 @@ def _gather(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield b"".join(parts)
 
 
-def _check_zeros(block: bytes) -> None:
-    if block.count(0) != len(block):
-        raise EOFError("there are bytes after its end")
-
-
-class _Source:
-    """What tarfile reads from: forward only, and never more than a header's bytes into memory."""
-
-    def __init__(self, bar: tqdm) -> None:
-        self.last = b""
-        self.position = 0
-        self._bar = bar
-
-    def read_content(self, size: int) -> bytes:
-        raise NotImplementedError
-
-    def _skip(self, size: int) -> None:
-        raise NotImplementedError
-
-    def tell(self) -> int:
-        return self.position
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= _HEADER_LIMIT:
-            raise tarfile.ReadError(f"a header of {size} bytes")
-        self.last = self.read_content(size)
-        return self.last
-
-    def seek(self, position: int) -> None:
-        if position < self.position:
-            raise tarfile.ReadError("a member ends before it begins")
-        self._skip(position - self.position)
-        self._bar.update(position - self.position)
-        self.position = position
-
-
-class _FileSource(_Source):
-    """The bytes of a file, of which contents are left out."""
-
-    def __init__(self, file: io.BufferedReader, bar: tqdm) -> None:
-        super().__init__(bar)
-        self._file = file
-        self._size = os.fstat(file.fileno()).st_size
-
-    def read_content(self, size: int) -> bytes:
-        content = self._file.read(size)
-        self.position += len(content)
-        return content
-
-    def _skip(self, size: int) -> None:
-        if self.position + size > self._size:
-            raise EOFError("a member is cut short")
-        self._file.seek(size, 1)
-
-
-class _StreamSource(_Source):
-    """The bytes of a stream."""
-
-    def __init__(self, blocks: Iterator[bytes], bar: tqdm) -> None:
-        super().__init__(bar)
-        self._blocks = blocks
-        self._block = memoryview(b"")
-
-    def read_content(self, size: int) -> bytes:
-        if size <= len(self._block):
-            content = self._block[:size].tobytes()
-            self._block = self._block[size:]
-        else:
-            parts = []
-            missing = size
-            while missing and self._fill():
-                part = self._block[:missing]
-                self._block = self._block[len(part) :]
-                parts.append(part)
-                missing -= len(part)
-            content = b"".join(parts)
-        self.position += len(content)
-        return content
-
-    def _skip(self, size: int) -> None:
-        while size:
-            if not self._fill():
-                raise EOFError("a member is cut short")
-            part = min(size, len(self._block))
-            self._block = self._block[part:]
-            size -= part
-
-    def _fill(self) -> bool:
-        while not len(self._block):
-            block = next(self._blocks, None)
-            if block is None:
-                return False
-            self._block = memoryview(block)
-        return True
-
-    def close_check(self) -> None:
-        """Check that nothing but zeros is left of the block that was begun."""
-        _check_zeros(self._block.tobytes())
-
-
-def _walk(source: _Source, path: Path, sink: Sink) -> Members:
+def _walk(source: Source, path: Path, sink: Sink) -> Members:
     """Read all headers, note where the patches' files are, and hand over the small files."""
     collected = _Collector(sink)
     tar = tarfile.TarFile(fileobj=source, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
@@ -286,8 +177,7 @@ def _walk(source: _Source, path: Path, sink: Sink) -> Members:
         member = tar.next()
     if len(source.last) < tarfile.BLOCKSIZE or source.last.count(0) < len(source.last):
         raise tarfile.ReadError("a header is damaged, or the end is missing")
-    if isinstance(source, _StreamSource):
-        source.close_check()
+    source.check_end()
     return collected.finish()
 
 

@@ -4,7 +4,6 @@ Kinds are recognised by content. A gzip file is entered at the seek points that 
 beginning of any of its frames, so that a file of a single frame can only be read from its beginning.
 """
 
-import io
 import os
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import zstandard
 
+from bigearth.archive.blocks import Blocks
 from bigearth.errors import InputError
 from bigearth.outside import open_file
 
@@ -87,6 +87,8 @@ class PackedStream:
         self._entries = np.zeros((1, 2), np.int64) if entries is None else entries
         self._plain_starts = self._entries[:, 1].tolist()
         self._file = open_file(path, "archive")
+        self._position: int
+        self._blocks: Blocks
         self._enter(0)
 
     def __enter__(self) -> "PackedStream":
@@ -97,38 +99,25 @@ class PackedStream:
 
     def iterate(self) -> Iterator[bytes]:
         """The plain bytes from the beginning, in pieces."""
-        return self._blocks
+        return self._blocks.rest()
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read plain bytes anywhere; what lies between is decompressed, unless a frame begins nearer."""
         entry = bisect_right(self._plain_starts, offset) - 1
         if offset < self._position or self._plain_starts[entry] > self._position:
             self._enter(entry)
-        self._take(offset - self._position, keep=False)
-        return self._take(size, keep=True)
+        self._blocks.skip(offset - self._position)
+        content = self._blocks.read(size)
+        self._position = offset + len(content)
+        if len(content) < size:
+            raise EOFError("it ends too early")
+        return content
 
     def _enter(self, entry: int) -> None:
         packed, plain = self._entries[entry].tolist()
         self._file.seek(packed)
         self._position = plain
-        self._left = memoryview(b"")
-        self._blocks = self._decompress(plain)
-
-    def _take(self, size: int, keep: bool) -> bytes:
-        parts = []
-        while size:
-            if not len(self._left):
-                block = next(self._blocks, None)
-                if block is None:
-                    raise EOFError("it ends too early")
-                self._left = memoryview(block)
-            part = self._left[:size]
-            if keep:
-                parts.append(part)
-            self._left = self._left[len(part) :]
-            self._position += len(part)
-            size -= len(part)
-        return b"".join(parts)
+        self._blocks = Blocks(self._decompress(plain))
 
     def _decompress(self, plain: int) -> Iterator[bytes]:
         """Decompress frame after frame from the file's position, which is at ``plain`` of the plain bytes."""
@@ -235,8 +224,3 @@ def thin_frames(frames: list[tuple[int, int]], distance: int = _READ_BYTES) -> n
         if not chosen or plain - chosen[-1][1] >= distance:
             chosen.append((packed, plain))
     return np.array(chosen or [(0, 0)], np.int64)
-
-
-def open_plain(path: Path) -> io.BufferedReader:
-    """Open a ``.tar`` for reading it header by header."""
-    return open_file(path, "archive")

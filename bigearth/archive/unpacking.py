@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bigearth.archive.blocks import Blocks
 from bigearth.archive.members import check_member
 from bigearth.archive.streams import DAMAGE, GZIP, ZSTD, PackedStream
 from bigearth.errors import InputError
@@ -143,21 +144,17 @@ class _PlainReader(io.RawIOBase):
     """The plain bytes of a stream as a file."""
 
     def __init__(self, stream: PackedStream, bar: tqdm) -> None:
-        self._blocks = stream.iterate()
+        self._blocks = Blocks(stream.iterate())
         self._bar = bar
-        self._block = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not len(self._block):
-            self._block = memoryview(next(self._blocks, b""))
-            self._bar.update(len(self._block))
-        count = min(len(buffer), len(self._block))
-        buffer[:count] = self._block[:count]
-        self._block = self._block[count:]
-        return count
+        content = self._blocks.read(len(buffer))
+        self._bar.update(len(content))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def _record_path(path: Path) -> Path:

@@ -7,7 +7,6 @@ kept.
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,14 @@ from bigearth.mapping.grid import Grid, make_grid
 from bigearth.mapping.outputs import PROVENANCE, remove_unfinished, write_outputs
 from bigearth.mapping.scene import Scene, name_product, open_scene
 from bigearth.mapping.store import LOCK, PLAN, Store, count_written, is_begun, write_plan
-from bigearth.mapping.super_resolved import SuperResolved, super_resolve_share
+from bigearth.mapping.super_resolved import SuperResolved, count_strips, super_resolve_share
 from bigearth.mapping.trained import TrainedRun, read_run
-from bigearth.mpi import communicator
+from bigearth.mpi import communicator, on_first_rank, rank_and_size, together
 from bigearth.outside import read_json
 from bigearth.parameters import convert
 from bigearth.upsampling.datasets import load_networks
+
+SUPER_RESOLVED = "scene/super"  # folder of the scene at 10 m, in that of the unfinished map
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,24 @@ def find_partial(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
 
 
-def count_windows(product: Path, run: Path, results: Path) -> tuple[int, int]:
-    """Count windows that are classified, and windows in all, of a map; (0, 0) before it is begun and after its end."""
+def measure_progress(product: Path, run: Path, results: Path) -> tuple[str, int, int]:
+    """Measure how far a map is.
+
+    Returns
+    -------
+    str, int, int
+        What is counted: "strip" of the scene's super-resolution, then "patch"; how many are done; and how many there
+        are in all, 0 before the map is begun and after its end.
+    """
     partial = find_partial(find_map(product, run, results))
+    done, total = count_strips(partial / SUPER_RESOLVED)
+    if done < total:
+        return "strip", done, total
     try:
         rows, columns = json.loads((partial / PLAN).read_text())["windows"]
-        return count_written(partial), rows * columns
+        return "patch", count_written(partial), rows * columns
     except (OSError, ValueError, KeyError, TypeError):
-        return 0, 0
+        return "patch", 0, 0
 
 
 def write_map(
@@ -114,7 +125,7 @@ def write_map(
         A parameter or file cannot be used; the map exists with other parameters.
     """
     comm = communicator()
-    rank, size = (comm.Get_rank(), comm.Get_size()) if comm else (0, 1)
+    rank, size = rank_and_size(comm)
     gdal.SetConfigOption("GDAL_NUM_THREADS", "1")  # the ranks are the parallelism
     started = time.time()
     run, product, results = resolve(run), resolve(product), resolve(results)
@@ -126,38 +137,13 @@ def write_map(
         "masked_from": convert("masked_from", masked_from, float),
     }
     with ExitStack() as stack:
-        work = None
-        if rank == 0:
-            work = _agree(comm, lambda: _prepare(stack, folder, run, product, chosen, weights))
-        else:
-            _agree(comm, lambda: None)
-        work = comm.bcast(work) if comm else work
+        work = on_first_rank(comm, _prepare, stack, folder, run, product, chosen, weights)
         if work is None:
             return {"rank": rank, "ranks": size, "folder": str(folder), "windows": 0, "seconds": 0.0}
-        _agree(comm, lambda: _super_resolve_share(work, rank, size))
-        windows, seconds = _agree(comm, lambda: _classify_share(work, rank, size))
-        _agree(comm, lambda: _finish(work, started, size) if rank == 0 else None)
+        together(comm, _super_resolve_share, work, rank, size)
+        windows, seconds = together(comm, _classify_share, work, rank, size)
+        on_first_rank(comm, _finish, work, started, size)
     return {"rank": rank, "ranks": size, "folder": str(folder), "windows": windows, "seconds": seconds}
-
-
-def _agree(comm: Any, function: Callable[[], Any]) -> Any:
-    """Call a function on every rank; where it fails on one, raise on all, so that no rank waits for a failed one."""
-    result, error = None, None
-    try:
-        result = function()
-    except Exception as raised:
-        error = raised
-    if comm is None:
-        messages = []
-    else:
-        messages = comm.allgather(None if error is None else (isinstance(error, InputError), str(error)))
-    if error is not None:
-        raise error
-    for rank, message in enumerate(messages):
-        if message is not None:
-            is_input, text = message
-            raise (InputError if is_input else RuntimeError)(text if is_input else f"rank {rank}: {text}")
-    return result
 
 
 def _prepare(
@@ -188,7 +174,7 @@ def _prepare(
     store = Store(partial, shape)
     super_resolved = None
     if networks:
-        super_resolved = SuperResolved(partial / "scene/super", scene.height // 10, scene.width // 10)
+        super_resolved = SuperResolved(partial / SUPER_RESOLVED, scene.height // 10, scene.width // 10)
     written, strips = set(), set()
     if is_begun(partial, plan, shape):
         written = store.find_written()

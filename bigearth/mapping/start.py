@@ -11,7 +11,7 @@ from tqdm import tqdm
 from bigearth.cluster import engines
 from bigearth.errors import InputError
 from bigearth.files import resolve
-from bigearth.mapping.maps import count_windows, find_map, write_map
+from bigearth.mapping.maps import find_map, measure_progress, write_map
 from bigearth.mapping.outputs import Map, read_map
 from bigearth.mapping.scene import find_products, name_product
 from bigearth.mapping.trained import read_run
@@ -95,11 +95,12 @@ class Progress:
 
     def show(self) -> None:
         """Redraw the bar from what the ranks have journaled."""
-        done, total = count_windows(*self.arguments)
+        unit, done, total = measure_progress(*self.arguments)
         if not total:
             return
-        if not self.bar.total:
-            self.bar.reset(total)  # the clock starts with the first patch, and what was there before is no speed
+        if self.bar.total != total or self.bar.unit != unit:
+            self.bar.unit = unit
+            self.bar.reset(total)  # the clock starts with the first of its kind; what was there before is no speed
             self.bar.initial = done
         self.bar.n = done
         self._draw()

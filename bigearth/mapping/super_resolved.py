@@ -19,6 +19,7 @@ from bigearth.patch import BANDS, BANDS_AT
 from bigearth.upsampling.datasets import load_networks
 
 _PIXELS = "bands.u16"
+_STRIPS = "strips.txt"  # how many there are: progress is shown without loading TensorFlow
 _BYTES = 2  # of a pixel
 
 
@@ -49,6 +50,8 @@ class SuperResolved:
         InputError
             The disk has no room.
         """
+        from bigearth.upsampling.tile import list_strips  # TensorFlow takes seconds to load
+
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         size = _BYTES * int(np.prod(self._shape))
@@ -60,6 +63,7 @@ class SuperResolved:
                     f"{self.folder} has no room for the scene at 10 m, {size / 1e9:.1f} GB ({error.strerror}): "
                     f"free space, or choose another folder for results"
                 ) from None
+        (self.folder / _STRIPS).write_text(str(len(list_strips(self.height))))
 
     def is_begun(self) -> bool:
         """Whether the file is there at its full size."""
@@ -96,7 +100,7 @@ class SuperResolved:
         strips = list_strips(self.height)
         pixels = np.memmap(self.folder / _PIXELS, "<u2", "r", shape=self._shape)
         written = set()
-        for number, checksum in self._read_journals():
+        for number, checksum in _read_journals(self.folder).items():
             if number >= len(strips):
                 continue
             strip = strips[number]
@@ -105,24 +109,30 @@ class SuperResolved:
                 written.add(number)
         return written
 
-    def count_written(self) -> int:
-        """Count the strips that the journals name."""
-        return len(self._read_journals())
-
     def read_windows(self, top: int, lefts: np.ndarray, size: int) -> np.ndarray:
         """Read windows of one row: (n, size, size, 12) uint16; ``top`` and ``lefts`` in pixels of 10 m."""
         pixels = np.memmap(self.folder / _PIXELS, "<u2", "r", shape=self._shape)
         found = [pixels[:, top : top + size, left : left + size] for left in lefts.tolist()]
         return np.moveaxis(np.stack(found), 1, -1)
 
-    def _read_journals(self) -> list[tuple[int, str]]:
-        lines = []
-        for path in self.folder.glob("journal-*.txt"):
-            for line in path.read_text(errors="replace").splitlines():
-                words = line.split()
-                if len(words) == 3 and words[2] == "written" and words[0].isascii() and words[0].isdigit():
-                    lines.append((int(words[0]), words[1]))
-        return lines
+
+def count_strips(folder: Path) -> tuple[int, int]:
+    """Count the strips that the journals of a folder name, and all strips; (0, 0) where nothing is super-resolved."""
+    try:
+        return len(_read_journals(folder)), int((folder / _STRIPS).read_text())
+    except (OSError, ValueError):
+        return 0, 0
+
+
+def _read_journals(folder: Path) -> dict[int, str]:
+    """Number of each strip that the journals name, and its checksum."""
+    written = {}
+    for path in folder.glob("journal-*.txt"):
+        for line in path.read_text(errors="replace").splitlines():
+            words = line.split()
+            if len(words) == 3 and words[2] == "written" and words[0].isascii() and words[0].isdigit():
+                written[int(words[0])] = words[1]
+    return written
 
 
 def super_resolve_share(

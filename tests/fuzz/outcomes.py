@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from hypothesis.strategies import SearchStrategy
 
 from bigearth.errors import LONGEST_MESSAGE, InputError
@@ -94,18 +95,12 @@ def _attempt_elsewhere(kind: Kind, description: Any, folder: Path) -> Outcome:
 
 
 def _answer(kind: Kind, description: Any, folder: Path, pipe: Any) -> None:
-    limit = _measure_memory() + MOST_MEMORY
+    limit = psutil.Process().memory_info().data + MOST_MEMORY  # other tests left some gigabytes
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     pipe.send(_attempt(kind, description, folder))
-
-
-def _measure_memory() -> int:
-    """Bytes of data that this process holds already: after other tests some gigabytes."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmData:")[1].split()[0]) << 10
 
 
 def _attempt(kind: Kind, description: Any, folder: Path) -> Outcome:

@@ -14,7 +14,7 @@ from osgeo import gdal, ogr
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import ROOT
-from bigearth.mapping.maps import count_windows, find_map, find_partial, write_map
+from bigearth.mapping.maps import find_map, find_partial, measure_progress, write_map
 from bigearth.mapping.outputs import HTML, RASTER, SQUARES
 from bigearth.mapping.raster import decode_scores
 from bigearth.miniature.products import write_products
@@ -133,8 +133,8 @@ def test_killed_and_resumed_on_two_ranks(run, product, tmp_path):
     killed = start_ranks(**common, results=str(tmp_path / "killed"), die_after=2)
     assert killed.returncode != 0
     folders = [find_map(product, run, tmp_path / name) for name in ("whole", "killed")]
-    done, of = count_windows(product, run, tmp_path / "killed")
-    assert of == 13 * 13 and 2 * 13 <= done < of and not folders[1].exists()
+    unit, done, of = measure_progress(product, run, tmp_path / "killed")
+    assert unit == "patch" and of == 13 * 13 and 2 * 13 <= done < of and not folders[1].exists()
     resumed = start_ranks(**common, results=str(tmp_path / "killed"))
     assert resumed.returncode == 0, resumed.stderr
     ranks = [json.loads(line) for line in resumed.stdout.splitlines() if line.startswith("{")]

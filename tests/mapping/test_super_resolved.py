@@ -9,7 +9,7 @@ from bigearth.archive import tile_pixels
 from bigearth.archive.products import find_tiles
 from bigearth.errors import InputError
 from bigearth.mapping import maps
-from bigearth.mapping.maps import find_map, find_partial, write_map
+from bigearth.mapping.maps import find_map, find_partial, measure_progress, write_map
 from bigearth.upsampling import tile
 from bigearth.upsampling.datasets import make_datasets
 from bigearth.upsampling.tile import super_resolve_tile
@@ -86,7 +86,12 @@ def test_ranks_share_the_strips_and_a_killed_map_goes_on(trained, scene, weights
     folder = find_map(scene, trained, tmp_path / "killed")
     super_resolved = find_partial(folder) / "scene/super"
     assert killed.returncode != 0
-    assert sorted(item.name for item in super_resolved.iterdir()) == ["bands.u16", "journal-0.txt", "journal-1.txt"]
+    assert sorted(item.name for item in super_resolved.iterdir()) == [
+        "bands.u16",
+        "journal-0.txt",
+        "journal-1.txt",
+        "strips.txt",
+    ]
     made = []
     make = tile.make_strip
     monkeypatch.setattr(tile, "make_strip", lambda *arguments: made.append(arguments[2]) or make(*arguments))
@@ -122,3 +127,17 @@ def test_missing_weights_leave_nothing(trained, scene, tmp_path):
     with pytest.raises(InputError, match="needs weights: give the folder of its networks"):
         write_map(run=trained, product=scene, results=tmp_path / "maps")
     assert not list((tmp_path / "maps").glob("*"))
+
+
+def test_progress_counts_strips_before_patches(trained, scene, weights, tmp_path, monkeypatch):
+    make = tile.make_strip
+    seen = []
+
+    def look_and_make(*arguments):
+        seen.append(measure_progress(scene, trained, tmp_path))
+        return make(*arguments)
+
+    monkeypatch.setattr(tile, "make_strip", look_and_make)
+    write_map(run=trained, product=scene, results=tmp_path, weights=weights)
+    assert seen == [("strip", done, len(seen)) for done in range(len(seen))] and len(seen) > 3
+    assert measure_progress(scene, trained, tmp_path)[2] == 0

@@ -11,19 +11,7 @@ from bigearth.cluster import engines, failures
 from bigearth.errors import InputError, Stalled
 from bigearth.training import exchange, team
 
-VARIABLES = (
-    "HOROVOD_STALL_CHECK_TIME_SECONDS",
-    exchange.STALL_VARIABLE,
-    "HOROVOD_CYCLE_TIME",
-    "OMPI_MCA_mpi_yield_when_idle",
-)
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in VARIABLES:
-        monkeypatch.setenv(name, "")  # so that what a test sets is taken back
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 class Ranks:

@@ -6,22 +6,9 @@ import pytest
 
 from bigearth import machine
 from bigearth.errors import InputError
-from bigearth.training import exchange, team
+from bigearth.training import team
 
-LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "PMIX_RANK", "PMI_RANK")
-HOROVOD = (
-    "HOROVOD_STALL_CHECK_TIME_SECONDS",
-    exchange.STALL_VARIABLE,
-    "HOROVOD_CYCLE_TIME",
-    "OMPI_MCA_mpi_yield_when_idle",
-)
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in LAUNCHERS + HOROVOD:
-        monkeypatch.setenv(name, "")  # so that what a test sets is taken back
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 @pytest.mark.parametrize(
