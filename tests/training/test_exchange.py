@@ -2,6 +2,8 @@
 
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -63,7 +65,17 @@ def test_workers_of_horovodrun_cannot_do_without_horovod(monkeypatch):
         team.join_team()
 
 
+def call_elsewhere(function):
+    """Call a function in a process of its own: a process that has begun MPI cannot start mpiexec any more."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pool.submit(function).result()
+
+
 def test_mpi_exchanges_arrays_of_every_kind():
+    call_elsewhere(exchange_arrays_of_every_kind)
+
+
+def exchange_arrays_of_every_kind():
     from mpi4py import MPI
 
     alone = exchange.MpiExchange(MPI.COMM_SELF)
@@ -84,6 +96,10 @@ def test_mpi_exchanges_arrays_of_every_kind():
 
 def test_sums_keep_their_order_inside_a_compiled_function():
     """MPI has no names for what it sums: on every worker the calls must come in the order of the lines."""
+    call_elsewhere(sum_in_a_compiled_function)
+
+
+def sum_in_a_compiled_function():
     from mpi4py import MPI
 
     class Recorder(exchange.MpiExchange):
