@@ -1,9 +1,8 @@
 """What is set before workers exchange arrays, and which way they choose; real exchanges train in test_loop."""
 
 import os
+import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from bigearth.cluster import engines, failures
 from bigearth.errors import InputError, Stalled
+from bigearth.files import ROOT
 from bigearth.training import exchange, team
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
@@ -65,14 +65,14 @@ def test_workers_of_horovodrun_cannot_do_without_horovod(monkeypatch):
         team.join_team()
 
 
-def call_elsewhere(function):
-    """Call a function in a process of its own: a process that has begun MPI cannot start mpiexec any more."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        pool.submit(function).result()
+def call_elsewhere(name):
+    """Call a function of this file in a process of its own: one that has begun MPI cannot start mpiexec any more."""
+    code = f"from tests.training import test_exchange; test_exchange.{name}()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_mpi_exchanges_arrays_of_every_kind():
-    call_elsewhere(exchange_arrays_of_every_kind)
+    call_elsewhere("exchange_arrays_of_every_kind")
 
 
 def exchange_arrays_of_every_kind():
@@ -96,7 +96,7 @@ def exchange_arrays_of_every_kind():
 
 def test_sums_keep_their_order_inside_a_compiled_function():
     """MPI has no names for what it sums: on every worker the calls must come in the order of the lines."""
-    call_elsewhere(sum_in_a_compiled_function)
+    call_elsewhere("sum_in_a_compiled_function")
 
 
 def sum_in_a_compiled_function():
