@@ -23,6 +23,18 @@ def test_the_address_that_slurm_knows(no_slurm, stand_in, monkeypatch, interface
     assert network.find_address(interface) == "127.0.0.9"
 
 
+@pytest.mark.parametrize("answer, wanted", [("echo 127.0.0.9; echo 10.1.1.1", "127.0.0.9"), ("exit 1", "192.0.2.1")])
+def test_a_login_node_takes_its_network_to_the_nodes(no_slurm, stand_in, monkeypatch, answer, wanted):
+    """Another network, such as the internet's, may be its default route."""
+    asked = []
+    connect = network.socket.socket.connect
+    monkeypatch.setattr(
+        network.socket.socket, "connect", lambda probe, to: asked.append(to[0]) or connect(probe, ("127.0.0.1", 9))
+    )
+    stand_in("sinfo", answer)
+    assert network.find_address(None) == "127.0.0.1" and asked == [wanted]
+
+
 def test_a_node_whose_name_does_not_resolve(no_slurm, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")  # no scontrol
     monkeypatch.setenv("SLURMD_NODENAME", "localhost")
