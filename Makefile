@@ -29,13 +29,13 @@ fuzz: setup ## thousands of broken inputs, counted by kind (FUZZ="--inputs 1000 
 	$(PYTHON) -m tests.fuzz $(FUZZ)
 
 bench: setup ## speed, as ratios within one run; leaves scratch/results/bench (REAL_DATA=folder: DSen2 on a real scene too)
-	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
+	.venv/bin/uv sync -q --frozen --inexact --extra $(or $(shell cat .venv/extra 2>/dev/null),train) --group bench
 	for script in $(filter-out %superresolution.py,$(wildcard tests/bench/bench_*.py)); do \
 		echo "== $$script"; $(PYTHON) $$script || exit 1; done
 	$(PYTHON) tests/bench/bench_superresolution.py $(if $(REAL_DATA),--real-data $(REAL_DATA))
 
 publish: setup ## execute the published studies and benchmarks on a clean commit, and put them into results/
-	.venv/bin/uv sync -q --frozen --inexact --extra train --group bench
+	.venv/bin/uv sync -q --frozen --inexact --extra $(or $(shell cat .venv/extra 2>/dev/null),train) --group bench
 	$(PYTHON) -m bigearth publish
 
 kernel: setup ## a Jupyter kernel with this environment, for JupyterHub (SITE=juwels: with its modules)

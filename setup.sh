@@ -3,6 +3,7 @@
 #   ./setup.sh              for `make study`
 #   ./setup.sh test         also Chromium, for `make test`
 #   ./setup.sh cluster      also Slurm, for `make test-cluster`
+#   ./setup.sh gpu          for NVIDIA GPUs: TensorFlow with CUDA, Horovod with NCCL (slurm/gpu.md)
 #   ./setup.sh wheelhouse   also a folder wheelhouse/: carried to a machine of the same kind, it sets up without internet
 # What it needs from the system is found by command and header (setup/needs.sh), whoever installed it.
 set -euo pipefail
@@ -25,20 +26,22 @@ unset PYTHONPATH PYTHONHOME      # modules put packages of another Python there
 export CMAKE_POLICY_VERSION_MINIMUM=3.5 # Horovod's libraries are described for an older CMake than 4
 . setup/needs.sh
 . setup/packages.sh
+. setup/nccl.sh
 . setup/builds.sh
 
 NEEDS=(python compiler make git ssh mpi gdal cmake)
 WISHES=() # what is only named where it lacks
 case $WHAT in
 study | wheelhouse) ;;
+gpu) EXTRA=gpu ;;
 test) WISHES=(chromium) ;;
 cluster) WISHES=(chromium) NEEDS+=(slurm munge) ;;
-*) fail "$WHAT is unknown: study, test, cluster or wheelhouse" ;;
+*) fail "$WHAT is unknown: study, test, cluster, gpu or wheelhouse" ;;
 esac
 
 # ---- the second call ----
 STAMP=.venv/setup-done
-WANTED=$(find setup.sh setup uv.lock -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum)
+WANTED=$(find setup.sh setup uv.lock -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum)$EXTRA
 is_done() {
   [ "$WHAT" != wheelhouse ] && [ "$(cat $STAMP 2>/dev/null)" = "$WANTED" ] || return 1
   [ "$WHAT" != cluster ] || [ -z "$(list_lacking slurm munge)" ]

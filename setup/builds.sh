@@ -53,24 +53,31 @@ build_gdal() {
   finish
 }
 
-# ---- Horovod with MPI and Gloo ----
+# ---- Horovod with MPI and Gloo, for GPUs also with NCCL ----
 # Its last release (2023) meets TensorFlow 2.21 through two include folders: one answers a header that XLA moved and a
 # type it renamed, the others are headers that TensorFlow's wheel ships outside its include path.
 # GCC 13 wants headers that it forgot to include.
 
-check_horovod() { $PY -c "import horovod.tensorflow as hvd; assert hvd.mpi_built() and hvd.gloo_built()"; }
+check_horovod() {
+  local parts="hvd.mpi_built() and hvd.gloo_built()"
+  [ "$EXTRA" != gpu ] || parts="$parts and hvd.nccl_built()"
+  $PY -c "import horovod.tensorflow as hvd; assert $parts"
+}
 
 build_horovod() {
   if ! was_interrupted horovod && check_horovod 2>/dev/null; then return; fi
   begin horovod "building Horovod $HOROVOD_VERSION (about three minutes)"
   choose_build_folder
-  local external
-  external=$("$BUILD/$PY" -c "import sysconfig; print(sysconfig.get_path('platlib'))")/tensorflow/include/external
+  local packages external
+  packages=$("$BUILD/$PY" -c "import sysconfig; print(sysconfig.get_path('platlib'))")
+  external=$packages/tensorflow/include/external
+  [ "$EXTRA" != gpu ] || export_nccl "$packages"
   PATH=$BUILD/.venv/bin:$PATH \
     CPLUS_INCLUDE_PATH=$BUILD/setup/include:$external/highwayhash:$external/farmhash_archive/src${CPLUS_INCLUDE_PATH:+:$CPLUS_INCLUDE_PATH} \
     CXXFLAGS="-include string -include stdexcept -include cstdint ${CXXFLAGS:-}" \
     HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 HOROVOD_WITH_MPI=1 HOROVOD_WITH_GLOO=1 \
     build_from_source horovod "$HOROVOD_VERSION" "$HOROVOD_HASH"
   check_horovod
+  rm -rf .venv/cuda .venv/nccl
   finish
 }

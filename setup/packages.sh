@@ -1,10 +1,11 @@
 # .venv with the locked Python packages, from PyPI or from the folder wheelhouse/. Sourced by setup.sh.
 
 UV_VERSION=0.13.9
-EXTRA=train # of pyproject.toml
+# extra of pyproject.toml; a .venv that was set up for GPUs stays so
+EXTRA=$(cat .venv/extra 2>/dev/null || echo train)
 
 describe_kind() { # what a wheelhouse fits: this Python, this GDAL, these locked versions
-  echo "$("$PYTHON" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])'), GDAL $(read_gdal), uv.lock $(sha256sum <uv.lock | cut -c1-12)"
+  echo "$("$PYTHON" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])'), GDAL $(read_gdal), uv.lock $(sha256sum <uv.lock | cut -c1-12), extra $EXTRA"
 }
 
 choose_source() { # set where packages come from, and a cache that can be written
@@ -44,6 +45,10 @@ install_packages() { # other packages that are in .venv stay
   if was_interrupted packages; then again=(--reinstall); fi # a package may be half copied
   begin packages "installing the locked Python packages"
   $PY -m pip install -q --disable-pip-version-check ${again[@]+--ignore-installed} ${FROM[@]+"${FROM[@]}"} "uv==$UV_VERSION"
+  if [ "$EXTRA" = gpu ] && $PY -m pip show -q tensorflow-cpu 2>/dev/null; then # both are the module `tensorflow`
+    .venv/bin/uv pip uninstall -q --python $PY tensorflow-cpu horovod
+  fi
+  echo "$EXTRA" >.venv/extra
   .venv/bin/uv export -q --frozen --extra $EXTRA --no-emit-project --no-header -o .venv/locked.txt >/dev/null
   run_uv --no-deps --require-hashes ${again[@]+"${again[@]}"} ${FROM[@]+"${FROM[@]}"} -r .venv/locked.txt
   run_uv --no-deps --no-build-isolation -e .
@@ -55,6 +60,10 @@ fill_wheelhouse() { # everything that set-up downloads, for a machine of the sam
   begin wheelhouse "downloading everything into wheelhouse/"
   download() { $PY -m pip download -q --disable-pip-version-check --no-deps -d $part "$@"; }
   download --require-hashes -r .venv/locked.txt
+  if [ "$EXTRA" = gpu ]; then
+    export_nvcc
+    download --require-hashes -r .venv/nvcc.txt
+  fi
   download "uv==$UV_VERSION"
   download_source "$part" GDAL "$(read_gdal)" "$(find_gdal_hash)"
   download_source "$part" horovod "$HOROVOD_VERSION" "$HOROVOD_HASH"

@@ -127,7 +127,7 @@ def test_another_kind_of_machine_is_refused_in_one_line(clone, system, machine):
 
 def test_what_set_up_cannot_do_is_refused(clone):
     done = set_up(clone, {"uname": uname("Linux", "x86_64")}, "everything")
-    assert done.returncode == 1 and "everything is unknown: study, test, cluster or wheelhouse" in done.stderr
+    assert done.returncode == 1 and "everything is unknown: study, test, cluster, gpu or wheelhouse" in done.stderr
 
 
 def test_gdal_of_the_releases_that_set_up_is_for_is_pinned():

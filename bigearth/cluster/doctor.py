@@ -5,13 +5,13 @@ Variables of the environment that mislead a job are found here before it starts.
 
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 
 from bigearth import machine
+from bigearth.cluster import gpu_route
 from bigearth.cluster.allocation import read_allocation
 from bigearth.cluster.mpi_library import check_mpi
 from bigearth.errors import InputError
@@ -72,28 +72,6 @@ def find_horovod() -> str:
     built = {"MPI": hvd.mpi_built(), "Gloo": hvd.gloo_built(), "NCCL": bool(hvd.nccl_built())}
     ways = [name for name, is_built in built.items() if is_built]
     return f"{_find_version('horovod')} with {', '.join(ways)}"
-
-
-def find_gpus() -> str:
-    gpus = machine.list_gpus()
-    if not gpus:
-        raise InputError(_explain_missing_gpus())
-    visible = machine.list_visible_gpus(gpus)
-    if not visible:
-        return f"none of {len(gpus)} ({gpus[0].model}): CUDA_VISIBLE_DEVICES is {os.environ['CUDA_VISIBLE_DEVICES']!r}"
-    return f"{len(visible)}: {gpus[0].model}"
-
-
-def _explain_missing_gpus() -> str:
-    """Say why there are no GPUs; InputError where CUDA_VISIBLE_DEVICES promises some."""
-    reason = "the miniature needs none; at full size use a GPU node"
-    if shutil.which("nvidia-smi"):
-        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=machine.ASK_SECONDS)
-        words = " ".join((answer.stdout + answer.stderr).split())[:100]
-        reason = f"nvidia-smi finds no GPU ({words}): use a GPU node, or load the driver"
-    if machine.list_visible_gpus([]):
-        reason = f"CUDA_VISIBLE_DEVICES is {os.environ['CUDA_VISIBLE_DEVICES']!r}, but {reason}; or unset the variable"
-    return reason
 
 
 def find_gdal() -> str:
@@ -168,7 +146,9 @@ CHECKS = {
         False,
         f"mpi4py takes its place, which is correct but slow (launchers mpi, srun, slurm); {SETUP}",
     ),
-    "GPUs": Check(find_gpus, "training at full size", False, "use a GPU node"),
+    "GPUs": Check(gpu_route.find_gpus, "training at full size", False, "use a GPU node"),
+    "CUDA": Check(gpu_route.find_cuda, "training on GPUs", False, gpu_route.REMEDY),
+    "NCCL": Check(gpu_route.find_nccl, "training on several GPUs", False, gpu_route.REMEDY),
     "GDAL": Check(find_gdal, "reading patches (01, 02)", True, SETUP),
     "GDAL JP2OpenJPEG": Check(find_jpeg2000, "cutting patches from tiles (02)", True, "install GDAL with OpenJPEG"),
     "Projections": Check(find_projections, "where patches lie (01, 02, 06)", True, SETUP),

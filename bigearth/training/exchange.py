@@ -22,6 +22,10 @@ from bigearth.errors import InputError, Stalled
 STALL_VARIABLE = "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"
 STALL_SECONDS = 50
 LONGEST_NAP = 0.001  # s between two looks whether MPI is done: long enough to leave the core to the other workers
+WITHOUT_NCCL = (
+    "Horovod was built without NCCL: gradients go from GPU to GPU through the host's memory, which is correct but "
+    "slow; ./setup.sh gpu builds it with NCCL"
+)
 SLOW = "Horovod cannot be imported: the workers exchange gradients through mpi4py, which is correct but slow"
 
 
@@ -196,6 +200,15 @@ def choose_exchange(comm: Any) -> tuple[Callable[[], Exchange], str]:
         if missing:
             return lambda: MpiExchange(comm), f"{SLOW} (rank {rank}: {missing}); ./setup.sh builds Horovod"
     return HorovodExchange, ""
+
+
+def find_missing_nccl(exchange: Exchange) -> str:
+    """Return a warning where workers with GPUs exchange arrays through a Horovod without NCCL; else an empty text."""
+    if exchange.means != HorovodExchange.means or not tf.config.list_physical_devices("GPU"):
+        return ""
+    import horovod.tensorflow as hvd
+
+    return "" if hvd.nccl_built() else WITHOUT_NCCL
 
 
 def explain_missing_horovod() -> str:

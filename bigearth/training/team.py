@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from bigearth import machine, mpi
 from bigearth.errors import InputError
-from bigearth.training.exchange import Exchange, choose_exchange, set_horovod_defaults
+from bigearth.training.exchange import Exchange, choose_exchange, find_missing_nccl, set_horovod_defaults
 
 WORD_SECONDS = 1  # how often rank 0 tells the waiting workers that it is still busy
 
@@ -151,7 +151,7 @@ def join_team() -> Team:
     exchange = make_exchange()
     _check_size(size, exchange.size, exchange.means)
     _set_up_device(exchange.local_rank, exchange.local_size)
-    return Team(exchange, warning)
+    return Team(exchange, warning or find_missing_nccl(exchange))
 
 
 def _check_size(started: int, found: int, by: str) -> None:

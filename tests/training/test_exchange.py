@@ -1,8 +1,10 @@
 """What is set before workers exchange arrays, and which way they choose; real exchanges train in test_loop."""
 
+import importlib
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -63,6 +65,17 @@ def test_workers_of_horovodrun_cannot_do_without_horovod(monkeypatch):
     monkeypatch.setenv("HOROVOD_SIZE", "2")
     with pytest.raises(InputError, match=r'"horovodrun" needs Horovod, which cannot be imported .*"mpi" or "srun"'):
         team.join_team()
+
+
+@pytest.mark.parametrize("means, gpus, warns", [("Horovod", 1, True), ("Horovod", 0, False), ("mpi4py", 1, False)])
+def test_gpus_without_nccl_are_warned_of(monkeypatch, means, gpus, warns):
+    monkeypatch.setattr(exchange.tf.config, "list_physical_devices", lambda kind: ["GPU"] * gpus)
+    horovod = importlib.import_module("horovod.tensorflow")
+    monkeypatch.setattr(horovod, "nccl_built", lambda: 0)
+    warning = exchange.find_missing_nccl(types.SimpleNamespace(means=means))
+    assert ("./setup.sh gpu" in warning) == warns
+    monkeypatch.setattr(horovod, "nccl_built", lambda: 22304)
+    assert exchange.find_missing_nccl(types.SimpleNamespace(means=means)) == ""
 
 
 def call_elsewhere(name):
