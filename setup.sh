@@ -44,6 +44,7 @@ STAMP=.venv/setup-done
 WANTED=$(find setup.sh setup uv.lock -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum)$EXTRA
 is_done() {
   [ "$WHAT" != wheelhouse ] && [ "$(cat $STAMP 2>/dev/null)" = "$WANTED" ] || return 1
+  [ "$WHAT" != gpu ] || ! has_another_toolkit || return 1
   [ "$WHAT" != cluster ] || [ -z "$(list_lacking slurm munge)" ]
 }
 if is_done; then
@@ -100,7 +101,7 @@ choose_source
 make_venv
 install_packages
 build_gdal
-build_horovod
+if [ $EXTRA = gpu ]; then build_horovod_with_nccl; else build_horovod; fi
 mkdir -p .venv/etc/jupyter
 cp setup/jupyter_server_config.py .venv/etc/jupyter/
 $PY -m pip check --disable-pip-version-check

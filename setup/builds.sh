@@ -17,8 +17,16 @@ choose_build_folder() { # sets BUILD, a path of this folder without blanks, whic
   fi
 }
 
-build_from_source() { # build_from_source NAME VERSION [SHA256]: a wheel, then installed, so that no half build stays
+build_once() { # build_once NAME WORDS: compile_NAME, unless check_NAME finds it whole
+  if ! was_interrupted "$1" && "check_$1" 2>/dev/null; then return; fi
+  begin "$1" "$2"
   choose_build_folder
+  "compile_$1"
+  "check_$1"
+  finish
+}
+
+build_from_source() { # build_from_source NAME VERSION [SHA256]: a wheel, then installed, so that no half build stays
   write_requirement "$@"
   rm -rf .venv/wheels
   "$BUILD/$PY" -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-cache-dir --no-binary=:all: \
@@ -41,17 +49,14 @@ find_gdal_hash() { sed -n "s/^$(read_gdal) //p" setup/gdal_sources.txt; }
 
 check_gdal() { $PY -c "from osgeo import gdal, gdal_array; assert gdal.__version__ == '$(read_gdal)'"; }
 
-build_gdal() {
-  if ! was_interrupted gdal && check_gdal 2>/dev/null; then return; fi
-  begin gdal "building GDAL $(read_gdal)'s Python bindings (half a minute)"
-  choose_build_folder
+compile_gdal() {
   local include
   include=$("$BUILD/$PY" -c 'import numpy; print(numpy.get_include())') # before any numpy 1 headers of the system's Python
   [ -n "$(find_gdal_hash)" ] || echo "GDAL $(read_gdal) is not in setup/gdal_sources.txt: its source is installed without a pinned hash"
   CFLAGS="-I$include ${CFLAGS:-}" CXXFLAGS="-I$include ${CXXFLAGS:-}" build_from_source GDAL "$(read_gdal)" "$(find_gdal_hash)"
-  check_gdal
-  finish
 }
+
+build_gdal() { build_once gdal "building GDAL $(read_gdal)'s Python bindings (half a minute)"; }
 
 # ---- Horovod with MPI and Gloo, for GPUs also with NCCL ----
 # Its last release (2023) meets TensorFlow 2.21 through two include folders: one answers a header that XLA moved and a
@@ -64,10 +69,7 @@ check_horovod() {
   $PY -c "import horovod.tensorflow as hvd; assert $parts"
 }
 
-build_horovod() {
-  if ! was_interrupted horovod && check_horovod 2>/dev/null; then return; fi
-  begin horovod "building Horovod $HOROVOD_VERSION (about three minutes)"
-  choose_build_folder
+compile_horovod() {
   local packages external
   packages=$("$BUILD/$PY" -c "import sysconfig; print(sysconfig.get_path('platlib'))")
   external=$packages/tensorflow/include/external
@@ -77,7 +79,6 @@ build_horovod() {
     CXXFLAGS="-include string -include stdexcept -include cstdint ${CXXFLAGS:-}" \
     HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 HOROVOD_WITH_MPI=1 HOROVOD_WITH_GLOO=1 \
     build_from_source horovod "$HOROVOD_VERSION" "$HOROVOD_HASH"
-  check_horovod
-  rm -rf .venv/cuda .venv/nccl
-  finish
 }
+
+build_horovod() { build_once horovod "building Horovod $HOROVOD_VERSION (about three minutes)"; }

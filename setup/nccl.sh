@@ -1,4 +1,8 @@
-# What Horovod with NCCL is built with: nvcc of a CUDA toolkit that is here, else of PyPI's packages. Sourced by setup.sh.
+# Horovod with NCCL, built by nvcc of a CUDA toolkit that is here, else of PyPI's packages; where that fails, set-up goes on
+# without it. Sourced by setup.sh.
+
+NO_NCCL=.venv/without-nccl # the toolkit that could not build it (empty: PyPI's)
+BUILD_LOG=.venv/horovod.log
 
 # Kernels for A100 (80) and H100 (90, which newer GPUs translate at their first start); V100 (70) needs nvcc 12
 CUDA_ARCHITECTURES=${HOROVOD_BUILD_CUDA_CC_LIST:-80,90}
@@ -42,4 +46,34 @@ export_nccl() { # export_nccl SITE_PACKAGES: the variables that Horovod's build 
   export LDFLAGS="-Wl,-rpath,\$ORIGIN/../../nvidia/nccl/lib ${LDFLAGS:-}" # from horovod/tensorflow/mpi_lib*.so
   PATH=$CUDA/bin:$PATH
   nvcc --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p' >.venv/cuda-of-horovod # what `doctor` compares the driver with
+}
+
+has_another_toolkit() { [ -e $NO_NCCL ] && [ "$(cat $NO_NCCL)" != "$(find_toolkit)" ]; }
+
+build_horovod_with_nccl() {
+  STEP=horovod
+  choose_build_folder
+  trap 'exit 130' INT # pip ends as if it had failed: without this, Ctrl-C would pass for a failed build
+  local status=0
+  set +e # not `if ! (...)`, in which no error stops anything
+  (
+    set -e
+    build_horovod 2>$BUILD_LOG
+  )
+  status=$?
+  set -e
+  trap - INT
+  rm -rf .venv/cuda .venv/nccl
+  if [ $status = 0 ]; then
+    rm -f $NO_NCCL
+  else
+    go_on_without_nccl
+  fi
+  finish
+}
+
+go_on_without_nccl() {
+  .venv/bin/uv pip uninstall -q --python $PY horovod 2>/dev/null # one without NCCL, or half of one
+  find_toolkit >$NO_NCCL
+  echo "setup.sh: warning: Horovod with NCCL cannot be built here ($BUILD_LOG says why): workers exchange gradients through mpi4py, which is correct but slow. To try again: load a CUDA module with nvcc, then ./setup.sh gpu" >&2
 }
