@@ -1,7 +1,7 @@
 # Horovod with NCCL, built by nvcc of a CUDA toolkit that is here, else of PyPI's packages; where that fails, set-up goes on
 # without it. Sourced by setup.sh.
 
-NO_NCCL=.venv/without-nccl # the toolkit that could not build it (empty: PyPI's)
+TRIED=.venv/cuda-tried # the toolkit of the last build, failed or not; empty: PyPI's packages
 BUILD_LOG=.venv/horovod.log
 
 # Kernels for A100 (80) and H100 (90, which newer GPUs translate at their first start); V100 (70) needs nvcc 12
@@ -48,10 +48,15 @@ export_nccl() { # export_nccl SITE_PACKAGES: the variables that Horovod's build 
   nvcc --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p' >.venv/cuda-of-horovod # what `doctor` compares the driver with
 }
 
-has_another_toolkit() { [ -e $NO_NCCL ] && [ "$(cat $NO_NCCL)" != "$(find_toolkit)" ]; }
+has_another_toolkit() { # whether one is here that Horovod was not yet built with
+  local toolkit
+  toolkit=$(find_toolkit)
+  [ -n "$toolkit" ] && [ -e $TRIED ] && [ "$(cat $TRIED)" != "$toolkit" ]
+}
 
 build_horovod_with_nccl() {
   STEP=horovod
+  if has_another_toolkit; then touch .venv/unfinished/horovod; fi # so that it is built anew
   choose_build_folder
   trap 'exit 130' INT # pip ends as if it had failed: without this, Ctrl-C would pass for a failed build
   local status=0
@@ -63,17 +68,13 @@ build_horovod_with_nccl() {
   status=$?
   set -e
   trap - INT
+  find_toolkit >$TRIED
   rm -rf .venv/cuda .venv/nccl
-  if [ $status = 0 ]; then
-    rm -f $NO_NCCL
-  else
-    go_on_without_nccl
-  fi
+  if [ $status != 0 ]; then go_on_without_nccl; fi
   finish
 }
 
 go_on_without_nccl() {
   .venv/bin/uv pip uninstall -q --python $PY horovod 2>/dev/null # one without NCCL, or half of one
-  find_toolkit >$NO_NCCL
-  echo "setup.sh: warning: Horovod with NCCL cannot be built here ($BUILD_LOG says why): workers exchange gradients through mpi4py, which is correct but slow. To try again: load a CUDA module with nvcc, then ./setup.sh gpu" >&2
+  echo "setup.sh: warning: Horovod with NCCL cannot be built here ($BUILD_LOG says why): workers exchange gradients through mpi4py, which is correct but slow. To try again: load another CUDA module with nvcc, then ./setup.sh gpu" >&2
 }

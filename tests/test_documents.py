@@ -9,7 +9,14 @@ import pytest
 from bigearth.files import ROOT
 from bigearth.training.records import NEW_NAME
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "slurm/README.md", "slurm/jupyterhub.md", "slurm/container/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "slurm/README.md",
+    "slurm/jupyterhub.md",
+    "slurm/gpu.md",
+    "slurm/container/README.md",
+]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 each = pytest.mark.parametrize("document", DOCUMENTS)

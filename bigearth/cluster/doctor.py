@@ -149,6 +149,7 @@ CHECKS = {
     "GPUs": Check(gpu_route.find_gpus, "training at full size", False, "use a GPU node"),
     "CUDA": Check(gpu_route.find_cuda, "training on GPUs", False, gpu_route.REMEDY),
     "NCCL": Check(gpu_route.find_nccl, "training on several GPUs", False, gpu_route.REMEDY),
+    "GPU route": Check(gpu_route.describe_route, "training", False, gpu_route.REMEDY),
     "GDAL": Check(find_gdal, "reading patches (01, 02)", True, SETUP),
     "GDAL JP2OpenJPEG": Check(find_jpeg2000, "cutting patches from tiles (02)", True, "install GDAL with OpenJPEG"),
     "Projections": Check(find_projections, "where patches lie (01, 02, 06)", True, SETUP),

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from bigearth import machine
@@ -52,26 +53,59 @@ def read_driver() -> int | None:
     return int(version[1]) if version else None
 
 
+def count_usable_gpus() -> int:
+    """Count the GPUs that this process may use."""
+    return len(machine.list_visible_gpus(machine.list_gpus()))
+
+
 def find_cuda() -> str:
     """Describe TensorFlow's CUDA, and check on a node with GPUs that it sees them."""
     import tensorflow as tf
 
+    gpus = count_usable_gpus()
     build = tf.sysconfig.get_build_info()
     if not build["is_cuda_build"]:
-        raise InputError(f"this TensorFlow is built for cores alone: {REMEDY}")
+        if gpus:
+            raise InputError(f"this TensorFlow computes on cores alone, {gpus} GPUs stay idle: {REMEDY}")
+        raise InputError(f"this TensorFlow computes on cores alone, and no GPU is here; where one is: {REMEDY}")
     cuda = build["cuda_version"]
-    _check_driver(int(cuda.split(".")[0]), "TensorFlow")
-    given = machine.list_visible_gpus(machine.list_gpus())
-    if not given:
-        return f"{cuda}, not tried: no GPU here"
-    seen = tf.config.list_physical_devices("GPU")
-    if not seen:
+    _check_driver(int(cuda.split(".")[0]), "TensorFlow", "or use another node")
+    seen = len(tf.config.list_physical_devices("GPU")) if gpus else 0
+    if seen:
+        return f"{cuda}, TensorFlow sees {seen} GPUs"
+    lacking = list_lacking_libraries()
+    if lacking:
         raise InputError(
-            f"TensorFlow is built with CUDA {cuda}, but sees none of {len(given)} GPUs: its libraries cannot be loaded "
+            f"TensorFlow is built with CUDA {cuda}, but {len(lacking)} packages of its libraries are not installed, "
+            f"such as {lacking[0]}: {REMEDY}"
+        )
+    if gpus:
+        raise InputError(
+            f"TensorFlow is built with CUDA {cuda}, but sees none of {gpus} GPUs: its libraries cannot be loaded "
             "(TF_CPP_MIN_LOG_LEVEL=0 python -c 'import tensorflow as tf; tf.config.list_physical_devices()' names "
             "them); unset LD_LIBRARY_PATH, which may lead to those of another CUDA, or repeat ./setup.sh gpu"
         )
-    return f"{cuda}, TensorFlow sees {len(seen)} GPUs"
+    return f"{cuda}, not tried: no GPU here"
+
+
+def list_lacking_libraries() -> list[str]:
+    """List the packages of ``tensorflow[and-cuda]`` that are not installed; none with conda, which has its own."""
+    if (Path(sys.prefix) / "conda-meta").exists():
+        return []
+    try:
+        requirements = metadata.requires("tensorflow") or []
+    except metadata.PackageNotFoundError:
+        return []
+    wanted = [re.split(r"[^\w-]", line)[0] for line in requirements if "and-cuda" in line]
+    return [name for name in wanted if not _is_installed(name)]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def find_nccl() -> str:
@@ -91,7 +125,8 @@ def find_nccl() -> str:
     toolkit = _read_toolkit()
     if toolkit is None:
         return "Horovod is built with NCCL"
-    _check_driver(int(toolkit.split(".")[0]), "Horovod")
+    remedy = "or load a module of an older CUDA and call ./setup.sh gpu again"
+    _check_driver(int(toolkit.split(".")[0]), "Horovod", remedy)
     return f"Horovod is built with NCCL, by CUDA {toolkit}"
 
 
@@ -104,12 +139,28 @@ def _read_toolkit() -> str | None:
     return text if re.fullmatch(r"\d+\.\d+", text) else None
 
 
-def _check_driver(cuda: int, user: str) -> None:
+def _check_driver(cuda: int, user: str, remedy: str) -> None:
     """Raise InputError where the driver that is loaded is older than a CUDA of this number wants."""
     driver, oldest = read_driver(), OLDEST_DRIVERS.get(cuda)
     if driver is None or oldest is None or driver >= oldest:
         return
     raise InputError(
         f"{user} is built with CUDA {cuda}, which wants driver {oldest} or later; this node has {driver}: ask for a "
-        "newer driver, or load a module of an older CUDA and repeat ./setup.sh gpu"
+        f"newer driver, {remedy}"
     )
+
+
+def describe_route() -> str:
+    """Say in a line where a training computes on this node, and how its workers exchange gradients."""
+    try:
+        gpus = count_usable_gpus()
+        if not gpus:
+            return "the cores: no GPU that this process may use"
+        find_cuda()
+    except InputError:
+        return "none that works, see GPUs and CUDA above"
+    try:
+        find_nccl()
+    except InputError:
+        return f"{gpus} GPUs, gradients not through NCCL, see above"
+    return f"{gpus} GPUs, gradients through NCCL"
