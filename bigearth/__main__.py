@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from bigearth.archive import download_command
 from bigearth.errors import InputError
 from bigearth.files import resolve
 from bigearth.installation import check_keras, check_python_path
@@ -41,9 +42,7 @@ def _build_parser() -> argparse.ArgumentParser:
     study.add_argument("--watch", action="store_true", help="with --slurm: show states and progress until all is done")
     study.add_argument("--job", metavar="SITE", help=argparse.SUPPRESS)  # what a job script calls: execute in this job
     download = commands.add_parser("download", help="download and verify BigEarthNet; called again, it goes on")
-    download.add_argument("version", choices=("v1", "v2"), help="v1.0 (66 GB packed) or v2.0 (63 GB)")
-    download.add_argument("folder", help="gets the files; the notebooks read them as they come")
-    download.add_argument("--unpack", action="store_true", help="unpack it, too: 110 GB and 8 million files more")
+    download_command.add_arguments(download)
     commands.add_parser("doctor", help="what this environment has, and what to do where something is missing")
     check = commands.add_parser("check", help="verify a cube, and with --archive a sample of its rows")
     check.add_argument("cube", help="the HDF5 file that notebook 02 wrote")
@@ -64,12 +63,7 @@ def _run(options: argparse.Namespace) -> int:
 
         return doctor.main()
     if options.command == "download":
-        from bigearth.archive.download import describe_costs, fetch_archive
-
-        print(f"BigEarthNet {options.version}: {describe_costs(options.version)}")
-        for path in fetch_archive(options.version, _read_path("folder", options.folder), options.unpack):
-            print(path)
-        return 0
+        return download_command.run(options, _read_path("folder", options.folder))
     if options.command == "check":
         from bigearth.cube import check as verification
 

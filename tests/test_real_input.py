@@ -36,7 +36,7 @@ def test_exploration_and_preprocessing_of_v1(real_data, tmp_path):
         parameters = {"archive": str(archive), "workdir": str(tmp_path), "results": str(tmp_path / "results")}
         parameters["exclude"] = []  # these patches come without the archive's lists
         if stem == "02_preprocessing":
-            parameters["cube"] = str(tmp_path / "cube.h5")
+            parameters |= {"cube": str(tmp_path / "cube.h5"), "splits": "random"}
         papermill.execute_notebook(
             ROOT / f"notebooks/{stem}.ipynb", tmp_path / f"{stem}.ipynb", parameters, cwd=tmp_path, progress_bar=False
         )
@@ -55,7 +55,7 @@ def test_exploration_and_preprocessing_of_v1(real_data, tmp_path):
 @pytest.mark.timeout(900)
 def test_training_and_reading_of_three_patches(real_data, tmp_path):
     archive, cube = real_data / "BigEarthNet-v1.0", str(tmp_path / "cube.h5")
-    write_cube(cube=cube, archive=archive, workdir=tmp_path)
+    write_cube(cube=cube, archive=archive, workdir=tmp_path, splits="random")
     assert not len(open_cube(cube).rows["validation"])  # three patches do not fill three splits
 
     def run(stem, **parameters):

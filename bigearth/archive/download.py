@@ -4,11 +4,13 @@ The study reads the file as it comes. Called again, it goes on where it stopped.
 ``downloads.csv``.
 """
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pooch
 import requests
+from requests.auth import AuthBase
 from tqdm import tqdm
 
 from bigearth.archive.published import list_downloads
@@ -65,12 +67,12 @@ def fetch_archive(
     table = list_downloads() if table is None else table
     rows = table[table.version == version]
     if rows.empty:
-        raise InputError(f"version {version!r} is unknown: give one of {', '.join(table.version.unique())}")
+        raise InputError(f"version {version!r} is unknown: give v1 or v2")
     folder = Path(folder)
     _check_room(version, folder, unpacked, rows.file.tolist())
     paths = []
     for row in rows.itertuples():
-        path = fetch_file(row.url, folder / row.file, row.md5)
+        path = fetch_file(row.url, folder / row.file, row.checksum)
         if unpacked and ".tar" in path.name:
             unpack(path, folder)
         paths.append(path)
@@ -92,7 +94,7 @@ def _check_room(version: str, folder: Path, unpacked: bool, names: list[str]) ->
     check_room(folder, needed_bytes, needed_files, remedy)
 
 
-def fetch_file(url: str, path: Path, md5: str) -> Path:
+def fetch_file(url: str, path: Path, checksum: str | None, auth: AuthBase | None = None) -> Path:
     """Download a file; a part that an earlier call left is continued.
 
     Parameters
@@ -100,7 +102,10 @@ def fetch_file(url: str, path: Path, md5: str) -> Path:
     url : str
     path : Path
         The part is kept beside it as ``<name>.part``; the file gets its name when its checksum is right.
-    md5 : str
+    checksum : str or None
+        Such as "md5:..." or "sha256:..."; None where none is published: then the caller verifies the file.
+    auth : requests' AuthBase, optional
+        What the server wants to know.
 
     Returns
     -------
@@ -113,20 +118,22 @@ def fetch_file(url: str, path: Path, md5: str) -> Path:
         name.
     """
     if path.exists():
-        _verify(path, md5)
+        if checksum:
+            _verify(path, checksum)
         return path
 
     def continue_part(url: str, output: str, _: object) -> None:
         part = path.with_name(f"{path.name}.part")
-        _download(url, part)
+        _download(url, part, auth)
         part.replace(output)
 
     try:
-        pooch.retrieve(url, f"md5:{md5}", path.name, path.parent, downloader=continue_part)
+        pooch.retrieve(url, checksum, path.name, path.parent, downloader=continue_part)
     except requests.RequestException as error:
-        raise InputError(f"{url} cannot be fetched ({error}): call again, it goes on where it stopped") from None
+        reason = re.sub(r"\?\S*", "", str(error))  # a query may hold a token
+        raise InputError(f"{url} cannot be fetched ({reason}): call again, it goes on where it stopped") from None
     except ValueError:
-        raise InputError(f"{url} has not the md5 {md5}: fetch it again") from None
+        raise InputError(f"{url} has not the {_describe(checksum or '')}: fetch it again") from None
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror}): free space or quota, then call again, it goes on where it "
@@ -135,16 +142,24 @@ def fetch_file(url: str, path: Path, md5: str) -> Path:
     return path
 
 
-def _verify(path: Path, md5: str) -> None:
+def _describe(checksum: str) -> str:
+    return checksum.replace(":", " ")
+
+
+def _verify(path: Path, checksum: str) -> None:
     open_file(path, "download").close()
-    if pooch.file_hash(path, "md5") != md5:
-        raise InputError(f"{path} exists and has not the md5 {md5}: move it elsewhere, or choose another folder")
+    kind, _, digest = checksum.partition(":")
+    if pooch.file_hash(path, kind) != digest:
+        raise InputError(
+            f"{path} exists and has not the {_describe(checksum)}: move it elsewhere, or choose another folder"
+        )
 
 
-def _download(url: str, part: Path) -> None:
+def _download(url: str, part: Path, auth: AuthBase | None) -> None:
     """Append to a part what it lacks."""
     have = part.stat().st_size if part.exists() else 0
-    with requests.get(url, headers={"Range": f"bytes={have}-"}, stream=True, timeout=_TIMEOUT) as response:
+    headers = {"Range": f"bytes={have}-"}
+    with requests.get(url, headers=headers, auth=auth, stream=True, timeout=_TIMEOUT) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # all of it is there
         response.raise_for_status()

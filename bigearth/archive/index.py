@@ -2,8 +2,8 @@
 
 Two layouts are known by their content. v1.0: one folder per patch with twelve GeoTIFFs and a JSON with labels and
 place. v2.0: ``metadata.parquet`` beside ``BigEarthNet-S2/<tile>/<patch>/``. Lists of an archive stand in ``lists/``:
-``patches_with_seasonal_snow.csv``, ``patches_with_cloud_and_shadow.csv`` and ``splits/{train,val,test}.csv``. Lists and
-``metadata.parquet`` of an archive that is a file stand in it or beside it.
+``patches_with_seasonal_snow.csv``, ``patches_with_cloud_and_shadow.csv``, ``splits/{train,val,test}.csv`` and, of v1.0,
+``countries_and_seasons.csv.gz``. Lists and ``metadata.parquet`` of an archive that is a file stand in it or beside it.
 """
 
 import warnings
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from bigearth.archive import index_cache
 from bigearth.archive.folders import REMEDY
 from bigearth.archive.lists import (
+    COUNTRIES,
     FLAGS,
     SPLIT_FILES,
     count_unknown,
@@ -35,6 +36,7 @@ from bigearth.archive.source import Archive, open_archive
 from bigearth.errors import InputError
 from bigearth.labels import label_names
 from bigearth.patch import MINIATURE_MARKER
+from bigearth.tables import read_csv
 
 _COLUMNS = "patch folder labels split tile tile_source country date x y epsg snow cloud".split()
 _FOLDERS_AT_ONCE = 64
@@ -63,7 +65,8 @@ def read_index(
     -------
     pandas.DataFrame
         patch, folder (relative to the archive), labels (list), split (or None), tile ("T33UUP"), tile_source
-        (product name), country (None in v1.0), date, x, y (upper left corner, m), epsg, snow, cloud (NA where unknown).
+        (product name), country (None where no list of v1.0 names it), date, x, y (upper left corner, m), epsg, snow,
+        cloud (NA where unknown).
         A damaged patch has no row. ``attrs``: archive, tables (folder of its lists), version (1 or 2), miniature, key,
         verified (by what the contents of a file were; None: a folder); damaged (patch name to what is wrong);
         unknown_names (for each own list with names that are not in the archive: named, unknown); of v2.0 also
@@ -108,7 +111,7 @@ def _describe_sources(archive: Archive) -> list[list[int]]:
     lists = [tables / "lists" / name for name in FLAGS.values()]
     lists += [tables / "lists/splits" / name for name in SPLIT_FILES.values()]
     paths = [archive.path, tables / "metadata.parquet", tables / "lists", tables / "lists/splits"]
-    paths += [tables / FOLDER, *map(find_packed, lists)]
+    paths += [tables / FOLDER, tables / "lists" / COUNTRIES, *map(find_packed, lists)]
     described = []
     for path in paths:
         state = path.stat() if path.exists() else None
@@ -158,7 +161,8 @@ def _read_v1(archive: Archive, pixels: bool) -> pd.DataFrame:
     index = pd.DataFrame(rows, columns=columns)
     index["date"] = pd.to_datetime(index.date)
     unknown = _add_lists(index, archive.tables / "lists", set(names))
-    index = index.assign(country=None)[_COLUMNS]
+    index["country"] = _find_countries(index.patch, archive.tables / "lists" / COUNTRIES)
+    index = index[_COLUMNS]
     index.attrs = {"damaged": damaged, "unknown_names": unknown}
     return index
 
@@ -184,6 +188,15 @@ def _add_lists(index: pd.DataFrame, lists: Path, known: set[str]) -> dict[str, l
         if count:
             unknown[str(path)] = [len(set(names)), count]
     return unknown
+
+
+def _find_countries(patches: pd.Series, path: Path) -> pd.Series:
+    """Country of every patch of v1.0; None where the list does not name it, or is absent."""
+    if not path.exists():
+        return pd.Series(None, patches.index, dtype=object)
+    table = read_csv(path, {"patch": str, "country": str}, "list")
+    countries = patches.map(dict(zip(table.patch, table.country, strict=True))).astype(object)
+    return countries.where(countries.notna(), None)
 
 
 def _describe_v1_patch(archive: Archive, folder: str, pixels: bool) -> dict[str, Any] | str:

@@ -11,6 +11,8 @@ from bigearth.files import resolve
 from bigearth.outside import read_text
 
 FLAGS = {"snow": "patches_with_seasonal_snow.csv", "cloud": "patches_with_cloud_and_shadow.csv"}
+UNTARGETED = "patches_with_no_19_class_targets.csv"
+COUNTRIES = "countries_and_seasons.csv.gz"
 SPLIT_FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
 _PATCH = re.compile(r"S2[A-D]_MSIL2A_\S+_\d+_\d+")
 _SEPARATORS = ",;\t "

@@ -30,8 +30,8 @@ def list_paper_products() -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame [product, id, patches]
-        Name of the L1C product, its id in the Copernicus Data Space, and how many of the 590,326 patches it holds.
+    DataFrame [product, patches]
+        Name of the L1C product, and how many of the 590,326 patches it holds.
 
     Notes
     -----

@@ -35,7 +35,7 @@ def select(
         CSV files of patch names to leave out; a bare file name is looked for in the archive's ``lists/``.
     splits : str or Path
         Folder with train.csv, val.csv and test.csv; "random" for a seeded 60/20/20; empty or None: the archive's own
-        lists, or random where it has none.
+        lists.
     nomenclature : int, optional
         43 or 19; default: the archive's own. A patch that has no label among the 19 is left out.
     seed : int
@@ -52,7 +52,8 @@ def select(
     Raises
     ------
     InputError
-        A list is unreadable, empty or knows no patch of the archive; 43 classes of a v2.0 archive; nothing is left.
+        A list is unreadable, empty or knows no patch of the archive; the archive has no splits of its own and none are
+        given; 43 classes of a v2.0 archive; nothing is left.
     """
     if isinstance(exclude, str | Path):
         raise InputError(f"exclude is {str(exclude)!r}: give a list of files, such as [{str(exclude)!r}]")
@@ -87,7 +88,7 @@ def select(
     record["without_label"] = len(index) - record["excluded"] - len(rows)
 
     # split
-    record["splits"], split = _split(rows, splits, seed, known)
+    record["splits"], split = _split(rows, splits, seed, known, index.attrs["tables"])
     rows = rows.assign(split=split)
     unassigned = rows.split.isna()
     record["without_split"] = int(unassigned.sum())
@@ -110,11 +111,18 @@ def order_salt(seed: int) -> str:
     return f"order {seed}"
 
 
-def _split(rows: pd.DataFrame, splits: str | Path | None, seed: int, known: set[str]) -> tuple[str, pd.Series]:
+def _split(
+    rows: pd.DataFrame, splits: str | Path | None, seed: int, known: set[str], tables: str
+) -> tuple[str, pd.Series]:
     """Split the rows; return the kind of split, and the split of each row (None where no list names it)."""
-    if not splits and rows.split.notna().any():
+    if not splits:
+        if not rows.split.notna().any():
+            raise InputError(
+                f"archive {tables} has no splits of its own (lists/splits): get the official ones of v1.0 with python "
+                f"-m bigearth download lists {tables}, or set splits to a folder of lists, or to random"
+            )
         return OWN_SPLITS, rows.split
-    if not splits or splits == "random":
+    if splits == "random":
         return RANDOM_SPLITS, split_at_random(rows.patch, seed)
     listed = read_splits(resolve(splits))
     _count_known(listed.keys(), known, splits)

@@ -70,7 +70,9 @@ def test_folder_of_splits(index, tmp_path):
 def test_exclusion(index, tmp_path):
     snow = write(tmp_path / "snow.csv", ["patch-00", "patch-01"])
     write(tmp_path / "archive/lists/cloud.csv", ["patch-01", "patch-02"])
-    rows, record = select(index, exclude=[snow, "cloud.csv"])  # the second is found in the archive's lists
+    rows, record = select(
+        index, exclude=[snow, "cloud.csv"], splits="random"
+    )  # the second is found in the archive's lists
     assert not {"patch-00", "patch-01", "patch-02"} & set(rows.patch)
     assert record["exclude"] == {"snow.csv": 2, "cloud.csv": 2} and record["excluded"] == 3
     assert record["rows"] == 47
@@ -79,7 +81,7 @@ def test_exclusion(index, tmp_path):
 def test_unknown_names_are_counted(index, tmp_path):
     path = write(tmp_path / "snow.csv", ["patch-00", "other-1", "other-2"])
     with pytest.warns(UserWarning, match="2 of its 3 names are not in the archive"):
-        select(index, exclude=[path])
+        select(index, exclude=[path], splits="random")
 
 
 @pytest.mark.parametrize("parameter", ["exclude", "splits"])
@@ -98,11 +100,11 @@ def test_missing_and_empty_lists(index, tmp_path):
     with pytest.raises(InputError, match="train.csv is missing"):
         select(index, splits=tmp_path)
     with pytest.raises(InputError, match="empty.csv names no patch"):
-        select(index, exclude=[write(tmp_path / "empty.csv", [])])
+        select(index, exclude=[write(tmp_path / "empty.csv", [])], splits="random")
 
 
 def test_19_classes_of_v1(index):
-    rows, record = select(index, nomenclature=19)
+    rows, record = select(index, nomenclature=19, splits="random")
     assert record["without_label"] == 2 and len(rows) == 48
     assert rows.labels[0] == ["Pastures", "Permanent crops"]
 
@@ -118,7 +120,15 @@ def test_43_classes_of_v2_and_unknown_numbers(index):
 def test_nothing_left(index, tmp_path):
     everything = write(tmp_path / "all.csv", index.patch)
     with pytest.raises(InputError, match="no patch is left of 50"):
-        select(index, exclude=[everything])
+        select(index, exclude=[everything], splits="random")
+
+
+@pytest.mark.parametrize("splits", ["", None])
+def test_an_archive_without_splits_is_never_split_silently(index, splits):
+    with pytest.raises(
+        InputError, match="no splits of its own .*: get the official ones .*, or set splits to .* random"
+    ):
+        select(index, splits=splits)
 
 
 def test_official_lists(real_data):
