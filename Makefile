@@ -1,6 +1,8 @@
 # What people type. Everything else, in the activated environment: python -m bigearth --help
 PYTHON = .venv/bin/python
 
+BENCHES = $(filter-out %superresolution.py,$(wildcard tests/bench/bench_*.py))
+
 .PHONY: help setup study test test-cluster lint fuzz bench publish kernel verify-results
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,8 +32,8 @@ fuzz: setup ## thousands of broken inputs, counted by kind (FUZZ="--inputs 1000 
 
 bench: setup ## speed, as ratios within one run; leaves scratch/results/bench (REAL_DATA=folder: DSen2 on a real scene too)
 	.venv/bin/uv sync -q --frozen --inexact --extra $(or $(shell cat .venv/extra 2>/dev/null),train) --group bench
-	for script in $(filter-out %superresolution.py,$(wildcard tests/bench/bench_*.py)); do \
-		echo "== $$script"; $(PYTHON) $$script || exit 1; done
+	n=0; for script in $(BENCHES); do \
+		n=$$((n + 1)); echo "== $$n of $(words $(BENCHES)): $$script"; $(PYTHON) $$script || exit 1; done
 	$(PYTHON) tests/bench/bench_superresolution.py $(if $(REAL_DATA),--real-data $(REAL_DATA))
 
 publish: setup ## execute the published studies and benchmarks on a clean commit, and put them into results/

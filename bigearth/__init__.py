@@ -11,7 +11,8 @@ scaling     05, 08  measured runs, the model of a training step and its checks, 
 mapping     06      a scene classified patch by patch, written as maps
 
 A folder imports from the folders above it and from the ground: patch, labels, files, parameters, declarations,
-value_types, outside, tables, yaml_files, errors, background, mpi, machine, installation. Beside the data's way:
+value_types, outside, tables, yaml_files, errors, progress, background, mpi, machine, installation. Beside the data's
+way:
 
 report      tables, figures and sentences of a notebook, and the check at its end
 cluster     workers: how they are started, bound to cores and GPUs, and watched

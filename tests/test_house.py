@@ -22,6 +22,7 @@ GROUND = {
     "outside",
     "parameters",
     "patch",
+    "progress",
     "tables",
     "value_types",
     "yaml_files",

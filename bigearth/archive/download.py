@@ -11,13 +11,13 @@ import pandas as pd
 import pooch
 import requests
 from requests.auth import AuthBase
-from tqdm import tqdm
 
 from bigearth.archive.published import list_downloads
 from bigearth.archive.room import check_room
 from bigearth.archive.unpacking import unpack
 from bigearth.errors import InputError
 from bigearth.outside import open_file
+from bigearth.progress import Progress
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # s without an answer
@@ -165,8 +165,8 @@ def _download(url: str, part: Path, auth: AuthBase | None) -> None:
         response.raise_for_status()
         continued = response.status_code == requests.codes.partial_content
         have = have if continued else 0
-        total = have + int(response.headers.get("Content-Length", 0)) or None
-        bar = tqdm(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True)
+        total = have + int(response.headers.get("Content-Length", 0))
+        bar = Progress(part.stem, total, "B", done=have)
         with part.open("ab" if continued else "wb") as file, bar:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)

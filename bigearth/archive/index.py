@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from bigearth.archive import index_cache
 from bigearth.archive.folders import REMEDY
@@ -36,6 +35,7 @@ from bigearth.archive.source import Archive, open_archive
 from bigearth.errors import InputError
 from bigearth.labels import label_names
 from bigearth.patch import MINIATURE_MARKER
+from bigearth.progress import Progress
 from bigearth.tables import read_csv
 
 _COLUMNS = "patch folder labels split tile tile_source country date x y epsg snow cloud".split()
@@ -262,7 +262,7 @@ def _call_in_parallel(function: Callable[[str], Any], folders: list[str], thread
         return [function(folder) for folder in block]
 
     blocks = [folders[first : first + _FOLDERS_AT_ONCE] for first in range(0, len(folders), _FOLDERS_AT_ONCE)]
-    bar = tqdm(total=len(folders), desc="reading the index", unit="patch", disable=len(folders) < 10_000)
+    bar = Progress("reading the index", len(folders), "patch")
     results = []
     with ThreadPoolExecutor(threads) as pool, bar:
         for block in pool.map(call_on_block, blocks):

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from bigearth.archive.metadata_v1 import SUFFIX
 from bigearth.archive.metadata_v2 import FOLDER as V2_FOLDER
@@ -25,6 +24,7 @@ from bigearth.background import read_ahead
 from bigearth.errors import InputError
 from bigearth.outside import JSON_LIMIT, TEXT_LIMIT, open_file
 from bigearth.patch import BANDS, MINIATURE_MARKER, PATCH_NAME
+from bigearth.progress import Progress
 
 # Ends of the names of a patch's files, in the order of the columns of `Members`.
 FILE_ENDS = (*(f"_{band}.tif" for band in BANDS), SUFFIX)
@@ -121,13 +121,13 @@ def check_member(member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _list_tar(path: Path, sink: Sink) -> Members:
-    bar = tqdm(total=path.stat().st_size, desc=f"reading {path.name}", unit="B", unit_scale=True, disable=None)
+    bar = Progress(f"reading {path.name}", path.stat().st_size, "B")
     with open_file(path, "archive") as file, bar:
         return _walk(FileSource(file, bar), path, sink)
 
 
 def _list_packed(path: Path, kind: str, sink: Sink, md5: str | None) -> Members:
-    bar = tqdm(desc=f"reading {path.name}", unit="B", unit_scale=True, disable=None)
+    bar = Progress(f"reading {path.name}", unit="B")
     with PackedStream(path, kind) as stream, closing(read_ahead(_hash_while_reading(path, md5), 1)) as hashed, bar:
         with closing(read_ahead(_gather(stream.iterate()), _BLOCKS_AHEAD)) as blocks:
             members = _walk(StreamSource(blocks, bar), path, sink)

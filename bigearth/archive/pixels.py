@@ -11,6 +11,7 @@ from bigearth.archive.geotiff import Place, read_band
 from bigearth.archive.source import Archive, Bands
 from bigearth.errors import InputError
 from bigearth.patch import BANDS_AT, PIXELS
+from bigearth.progress import track
 
 _ON_DISK = BandFiles()
 
@@ -74,7 +75,7 @@ def read_patches(archive: Archive, folders: Sequence[str]) -> list[dict[int, np.
     """
     order = archive.order(folders)
     read: dict[int, dict[int, np.ndarray]] = {}
-    for i in range(len(folders)) if order is None else order.tolist():
+    for i in track(range(len(folders)) if order is None else order.tolist(), "reading pixels", "patch"):
         read[i] = read_patch(archive.path / folders[i], source=archive)
     return [read[i] for i in range(len(folders))]
 

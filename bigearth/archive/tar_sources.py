@@ -5,9 +5,8 @@ import os
 import tarfile
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
 from bigearth.archive.blocks import Blocks
+from bigearth.progress import Progress
 
 _HEADER_LIMIT = 1 << 20  # bytes of a name or of other notes about one member
 _BLOCK_BYTES = 1 << 20
@@ -24,7 +23,7 @@ class Source:
         In the plain bytes.
     """
 
-    def __init__(self, bar: tqdm) -> None:
+    def __init__(self, bar: Progress) -> None:
         self.last = b""
         self.position = 0
         self._bar = bar
@@ -73,7 +72,7 @@ class Source:
 class FileSource(Source):
     """The bytes of a ``.tar``, of which contents are left out."""
 
-    def __init__(self, file: io.BufferedReader, bar: tqdm) -> None:
+    def __init__(self, file: io.BufferedReader, bar: Progress) -> None:
         super().__init__(bar)
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
@@ -94,7 +93,7 @@ class FileSource(Source):
 class StreamSource(Source):
     """The bytes that a decompressor hands over in blocks."""
 
-    def __init__(self, blocks: Iterator[bytes], bar: tqdm) -> None:
+    def __init__(self, blocks: Iterator[bytes], bar: Progress) -> None:
         super().__init__(bar)
         self._blocks = Blocks(blocks)
 

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
 from bigearth.archive.blocks import Blocks
 from bigearth.archive.members import check_member
 from bigearth.archive.streams import DAMAGE, GZIP, ZSTD, PackedStream
 from bigearth.errors import InputError
 from bigearth.files import write_whole
 from bigearth.outside import check_types, read_json
+from bigearth.progress import Progress
 
 _CHUNK = 1 << 20
 _MARKER = ".unpacking"  # in a folder that is being unpacked into
@@ -135,7 +134,7 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path, may
 @contextmanager
 def _open_plain(path: Path) -> Iterator[io.BufferedReader]:
     """Open an archive without its compression; reading it to its end verifies its checksums."""
-    bar = tqdm(desc=f"unpacking {path.name}", unit="B", unit_scale=True)
+    bar = Progress(f"unpacking {path.name}", unit="B")
     with PackedStream(path, ZSTD if path.suffix == ".zst" else GZIP) as stream, bar:
         yield io.BufferedReader(_PlainReader(stream, bar), _CHUNK)
 
@@ -143,7 +142,7 @@ def _open_plain(path: Path) -> Iterator[io.BufferedReader]:
 class _PlainReader(io.RawIOBase):
     """The plain bytes of a stream as a file."""
 
-    def __init__(self, stream: PackedStream, bar: tqdm) -> None:
+    def __init__(self, stream: PackedStream, bar: Progress) -> None:
         self._blocks = Blocks(stream.iterate())
         self._bar = bar
 

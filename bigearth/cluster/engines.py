@@ -20,6 +20,7 @@ from bigearth.cluster.allocation import count_workers, decide_size, read_allocat
 from bigearth.cluster.failures import WorkerError
 from bigearth.cluster.profiles import Profile
 from bigearth.files import ROOT
+from bigearth.progress import Progress
 
 __all__ = ["Group", "WorkerError", "count_workers", "start"]
 
@@ -68,11 +69,14 @@ def start(workers: int | None = None, launcher: str = "mpi", exact: bool = True)
     on_network = kind == "slurm" or (kind != "horovodrun" and allocation.needs_network())
     address = network.find_address(profile.interface) if on_network else "127.0.0.1"
     group = Group(size, profile, folders.make_folder(ROOT / "scratch" if on_network else None))
-    try:
-        group.launch(kind, command, address)
-    except BaseException:
-        group.stop()
-        raise
+    counted = f"{size} worker{'s' * (size > 1)}"
+    with Progress(f"starting {counted}") as progress:
+        try:
+            group.launch(kind, command, address, progress.say)
+        except BaseException:
+            group.stop()
+            raise
+        progress.finish(f"{counted} started")
     return group
 
 
@@ -171,7 +175,7 @@ class Group:
                 process.wait()
         folders.remove_folder(self._folder)
 
-    def launch(self, kind: str, command: list[str], address: str) -> None:
+    def launch(self, kind: str, command: list[str], address: str, tell: Callable[[str], None]) -> None:
         """Start controller and workers, and confirm that these are one job; `start` calls it once.
 
         Parameters
@@ -182,6 +186,8 @@ class Group:
             What starts the workers, before their own command line.
         address : str
             At which the controller listens.
+        tell : callable
+            Is told what is waited for.
         """
         # the controller, through which notebook and engines talk
         environment = launchers.build_environment(kind, self.size, self._profile)
@@ -201,7 +207,13 @@ class Group:
 
         # wait until all have registered
         self._client = ipp.Client(str(client_file))
-        self._wait_for(lambda: len(self._client.ids) >= self.size, launched)
+
+        def have_come() -> bool:
+            come = len(self._client.ids)
+            tell(f"{come} have come")
+            return come >= self.size
+
+        self._wait_for(have_come, launched)
         self._confirm(kind)
 
     def _spawn(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen:

@@ -35,6 +35,7 @@ from bigearth.files import resolve
 from bigearth.labels import label_names
 from bigearth.outside import check_types
 from bigearth.patch import DATASET_OF, SPLITS
+from bigearth.progress import Progress
 
 # Sentinel-2A was launched on this day.
 FIRST_DAY = np.datetime64("2015-06-23")
@@ -263,9 +264,11 @@ def _read_blocks(
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Read blocks of consecutive rows: row numbers, and dataset name to little-endian array."""
     n = len(file["classes"])
-    for first in range(0, n, block_rows):
-        last = min(first + block_rows, n)
-        yield np.arange(first, last), {key: file[key][first:last].astype("<u2", copy=False) for key in keys}
+    with Progress("verifying", n, "patch") as progress:
+        for first in range(0, n, block_rows):
+            last = min(first + block_rows, n)
+            yield np.arange(first, last), {key: file[key][first:last].astype("<u2", copy=False) for key in keys}
+            progress.update(last - first)
 
 
 def _name_axes(dataset: h5py.Dataset) -> tuple[str, ...]:

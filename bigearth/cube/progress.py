@@ -1,14 +1,13 @@
-"""How far the writing of a cube is, and a bar that shows it in a notebook."""
+"""How far the writing of a cube is."""
 
-import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from IPython.display import display
-from tqdm import tqdm
 
 from bigearth.cube.reading import open_cube
 from bigearth.cube.unfinished import UnfinishedCube
 from bigearth.errors import InputError
+from bigearth.progress import Progress
 
 
 def count_written(path: str | Path) -> tuple[int, int]:
@@ -31,29 +30,15 @@ def count_written(path: str | Path) -> tuple[int, int]:
     return n, n
 
 
-class ProgressBar:
-    """A bar of the rows of a cube that are written; each call redraws it.
+@contextmanager
+def show_writing(path: Path, rows: int) -> Iterator[Callable[[], None]]:
+    """Show how many of a cube's rows are written; call what is yielded about once a second."""
 
-    One output is drawn anew, so that an executed notebook keeps the last state only.
+    def show() -> None:
+        written, _ = count_written(path)
+        if written:
+            progress.reach(max(written, int(progress.done)), rows, "patch")
 
-    Parameters
-    ----------
-    path : Path
-        Of the cube.
-    rows : int
-        That the cube will have.
-    """
-
-    def __init__(self, path: Path, rows: int):
-        self.path = path
-        self.bar = tqdm(total=rows, unit="patch", desc="writing", file=io.StringIO(), ascii=" #")
-        self.shown = display({"text/plain": str(self.bar)}, raw=True, display_id=True)
-
-    def __call__(self) -> None:
-        written, _ = count_written(self.path)
-        if written and not self.bar.n:
-            self.bar.reset()  # the clock starts with the first patch
-            self.bar.initial = written
-        self.bar.n = max(written, self.bar.n)
-        if self.shown is not None:
-            self.shown.update({"text/plain": str(self.bar)}, raw=True)
+    with Progress(f"writing {path.name}") as progress:
+        progress.say("waiting for the ranks")
+        yield show

@@ -1,7 +1,8 @@
 """Tables of notebook 02 about a cube: selection, ranks, content, and the time for larger archives."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from bigearth.archive.index import read_index
 from bigearth.archive.products import list_paper_products
 from bigearth.cube.check import check
-from bigearth.cube.progress import ProgressBar
+from bigearth.cube.progress import show_writing
 from bigearth.cube.reading import Cube, open_cube
 from bigearth.cube.selection import RANDOM_SPLITS, select
 from bigearth.cube.tile_shares import compare_algorithms
@@ -85,9 +86,9 @@ class CubeSurvey:
         """Whether the split is drawn at random, so that neighbours stand on both sides."""
         return self.record["splits"] == RANDOM_SPLITS
 
-    def start_bar(self) -> ProgressBar:
-        """Show a bar of the rows that are written; call what is returned to redraw it."""
-        return ProgressBar(self.path, len(self.rows))
+    def show_writing(self) -> AbstractContextManager[Callable[[], None]]:
+        """Show how many rows are written; yields what a group's ``run`` takes as ``watch``."""
+        return show_writing(self.path, len(self.rows))
 
     def tabulate_ranks(self, ranks: Sequence[dict]) -> pd.DataFrame:
         """Tabulate what each rank did.

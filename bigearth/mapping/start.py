@@ -1,12 +1,7 @@
 """Start the ranks and map products, one after the other: what the notebook and the command call."""
 
-import io
-import sys
+from functools import partial
 from pathlib import Path
-
-from IPython import get_ipython
-from IPython.display import display
-from tqdm import tqdm
 
 from bigearth.cluster import engines
 from bigearth.errors import InputError
@@ -15,6 +10,7 @@ from bigearth.mapping.maps import find_map, measure_progress, write_map
 from bigearth.mapping.outputs import Map, read_map
 from bigearth.mapping.scene import find_products, name_product
 from bigearth.mapping.trained import read_run
+from bigearth.progress import Progress
 
 
 def map_products(
@@ -65,53 +61,24 @@ def map_products(
         raise InputError(f"two products would become the map {twice}: map them into two folders of results")
     with engines.start(workers, launcher) as group:
         for product in found:
-            progress = Progress(product, run, results)
-            group.run(
-                write_map,
-                watch=progress.show,
-                run=str(run),
-                product=str(product),
-                results=str(results),
-                stride=stride,
-                threshold=threshold,
-                offset=offset,
-                masked_from=masked_from,
-                weights=weights,
-            )
-            progress.finish()
+            with Progress(f"mapping {name_product(product)[:40]}") as progress:
+                group.run(
+                    write_map,
+                    watch=partial(watch_map, progress, product, run, results),
+                    run=str(run),
+                    product=str(product),
+                    results=str(results),
+                    stride=stride,
+                    threshold=threshold,
+                    offset=offset,
+                    masked_from=masked_from,
+                    weights=weights,
+                )
     return [read_map(folder) for folder in folders]
 
 
-class Progress:
-    """A progress bar of one map: in a notebook an output that is redrawn, elsewhere a line on the terminal."""
-
-    def __init__(self, product: Path, run: Path, results: Path) -> None:
-        self.arguments = product, run, results
-        self.in_notebook = get_ipython() is not None
-        file = io.StringIO() if self.in_notebook else sys.stderr
-        self.bar = tqdm(total=0, unit="patch", desc=name_product(product)[:40], file=file, ascii=" #", mininterval=0)
-        if self.in_notebook:
-            self.output = display({"text/plain": str(self.bar)}, raw=True, display_id=True)
-
-    def show(self) -> None:
-        """Redraw the bar from what the ranks have journaled."""
-        unit, done, total = measure_progress(*self.arguments)
-        if not total:
-            return
-        if self.bar.total != total or self.bar.unit != unit:
-            self.bar.unit = unit
-            self.bar.reset(total)  # the clock starts with the first of its kind; what was there before is no speed
-            self.bar.initial = done
-        self.bar.n = done
-        self._draw()
-
-    def finish(self) -> None:
-        """Show a full bar."""
-        self.bar.n = self.bar.total
-        self._draw()
-        self.bar.close()
-
-    def _draw(self) -> None:
-        self.bar.refresh()
-        if self.in_notebook:
-            self.output.update({"text/plain": str(self.bar)}, raw=True)
+def watch_map(progress: Progress, product: Path, run: Path, results: Path) -> None:
+    """Show how much of a map the ranks have journaled."""
+    unit, done, total = measure_progress(product, run, results)
+    if total:
+        progress.reach(done, total, unit)

@@ -13,12 +13,13 @@ from bigearth.cluster import engines
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError
 from bigearth.files import resolve, set_aside
-from bigearth.training import start
+from bigearth.progress import Progress, read_note
+from bigearth.training import records, start
 from bigearth.training.recipe import Recipe
 
 # what a training writes into its folder
 RUN_FILE = re.compile(
-    r"history\.csv|timings\.csv|provenance\.json|predictions\.h5|model\.keras|checkpoints|events\.out\..*|\..*\.partial.*"
+    r"history\.csv|timings\.csv|provenance\.json|predictions\.h5|model\.keras|checkpoints|\.progress\.json|events\.out\..*|\..*\.partial.*"
 )
 
 
@@ -75,25 +76,44 @@ def measure_scaling(
         recipe.check(opened, count)
 
     folder = resolve(workdir) / "runs"
-    names = []
-    for count in usable:
-        with engines.start(count, launcher, exact=False) as group:
-            for batch in choose_batches(batch_size, count, usable[0]):
-                for repeat in range(repeats):
-                    name = f"scaling-w{count}-b{batch}"
-                    if repeats > 1:
-                        name += f"-s{repeat + 1}"
+    planned = {count: list_measurements(recipe, count, usable[0], repeats) for count in usable}
+    names: list[str] = []
+    with Progress("measuring", sum(map(len, planned.values())), "training") as progress:
+        for count, measurements in planned.items():
+            progress.reach(len(names), note=f"{count} workers are started")
+            with engines.start(count, launcher, exact=False) as group:
+                for name, measured in measurements.items():
                     clear_earlier(folder / name)
                     group.run(
                         start.train,
+                        watch=partial(show_measurement, progress, folder / name, len(names)),
                         run=name,
                         workdir=str(workdir),
                         cube=str(cube),
-                        recipe=recipe.replace(batch_size=batch, seed=seed + repeat),
+                        recipe=measured,
                         prepare=partial(keep_to_share, usable[-1]),
                     )
                     names.append(name)
+        progress.reach(len(names))
     return names
+
+
+def list_measurements(recipe: Recipe, workers: int, fewest: int, repeats: int) -> dict[str, Recipe]:
+    """List the trainings on one number of workers: name of the run to its recipe."""
+    measurements = {}
+    for batch in choose_batches(recipe.batch_size, workers, fewest):
+        for repeat in range(repeats):
+            name = f"scaling-w{workers}-b{batch}"
+            if repeats > 1:
+                name += f"-s{repeat + 1}"
+            measurements[name] = recipe.replace(batch_size=batch, seed=recipe.seed + repeat)
+    return measurements
+
+
+def show_measurement(progress: Progress, run: Path, finished: int) -> None:
+    """Show which measurement runs, and how far it is."""
+    note = read_note(run / records.NOTE) or {"stage": "the workers load TensorFlow"}
+    progress.reach(finished, note=f"{run.name}: {note['stage']}")
 
 
 def choose_batches(batch_size: int, workers: int, fewest: int) -> list[int]:

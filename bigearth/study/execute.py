@@ -19,6 +19,7 @@ from bigearth import provenance
 from bigearth.errors import InputError
 from bigearth.files import ROOT, write_whole
 from bigearth.parameters import escape
+from bigearth.progress import LOG_SECONDS
 from bigearth.study import earlier, kernel, pages
 from bigearth.study.run import Run, unwritable
 
@@ -153,17 +154,15 @@ def execute(run: Run, force: bool = False, bar: tqdm | None = None, echo: bool =
 
 
 def _execute_notebook(run: Run, log: Any, bar: tqdm | None, echo: bool) -> nbformat.NotebookNode:
-    def show_cell(number: int, of: int) -> None:
-        if bar is not None:
-            bar.set_description(f"{run.name} [{number}/{of}]")
-
+    progress = _CellProgress(run.name, bar, echo)
     return papermill.execute_notebook(
         run.notebook,
         run.partial,
         {name: escape(value) for name, value in run.parameters.items()},  # the notebook converts them again
         engine_name=kernel.ENGINE,
         kernel_manager_class=kernel.kernel_with_log(log),
-        cell_starts=show_cell,
+        cell_starts=progress.show_cell,
+        work_goes_on=progress.show_work,
         cwd=ROOT,
         progress_bar=False,
         autosave_cell_every=AUTOSAVE_SECONDS,
@@ -215,6 +214,30 @@ def _describe_failure(error: PapermillExecutionError) -> str:
 
 def _shorten_path(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+class _CellProgress:
+    """Which cell of a run is executed, and how far its work is: on the bar, or now and then as a line of the log."""
+
+    def __init__(self, name: str, bar: tqdm | None, echo: bool) -> None:
+        self.name, self.bar = name, bar
+        self.writes_lines = echo or (bar is not None and bar.disable)
+        self.line, self.written = "", time.monotonic()
+
+    def show_cell(self, number: int, of: int) -> None:
+        if self.bar is not None:
+            self.bar.set_description(f"{self.name} [{number}/{of}]")
+
+    def show_work(self, line: str) -> None:
+        if line == self.line:
+            return
+        self.line = line
+        if not self.writes_lines:
+            if self.bar is not None:
+                self.bar.set_postfix_str(line)
+        elif time.monotonic() - self.written > LOG_SECONDS:
+            self.written = time.monotonic()
+            print(f"{self.name}: {line}", flush=True)
 
 
 class _Bar(tqdm):

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +15,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.iorw import LocalHandler, papermill_io
 
 from bigearth.files import ROOT, write_whole
+from bigearth.progress import MARK
 
 ENGINE = "bigearth"
 
@@ -38,20 +39,42 @@ class Kernel(AsyncKernelManager):
 
 
 class Engine(NBClientEngine):
-    """papermill's engine, which also tells which cell runs."""
+    """papermill's engine, which also tells which cell runs, and how far its work is."""
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, cell_starts: Callable[[int, int], None], **kwargs: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        cell_starts: Callable[[int, int], None],
+        work_goes_on: Callable[[str], None],
+        **kwargs: Any,
     ) -> None:
-        begin = nb_man.cell_start
+        begin, autosave = nb_man.cell_start, nb_man.autosave_cell
+        running: list[nbformat.NotebookNode] = []
 
         def cell_start(cell: nbformat.NotebookNode, cell_index: int, **more: Any) -> None:
+            running[:] = [cell]
             cell_starts(cell_index + 1, len(nb_man.nb.cells))
             begin(cell, cell_index, **more)
 
-        nb_man.cell_start = cell_start
+        def autosave_cell() -> None:  # papermill calls it after every message of the kernel
+            autosave()
+            line = find_progress(running)
+            if line:
+                work_goes_on(line)
+
+        nb_man.cell_start, nb_man.autosave_cell = cell_start, autosave_cell
         super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+def find_progress(cells: Sequence[nbformat.NotebookNode]) -> str:
+    """The newest line of progress among the outputs of cells; empty where there is none."""
+    for cell in cells:
+        for output in reversed(cell.get("outputs", [])):
+            if MARK.items() <= output.get("metadata", {}).items():
+                return output.data.get("text/plain", "")
+    return ""
 
 
 class AtomicHandler(LocalHandler):

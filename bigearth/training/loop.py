@@ -24,6 +24,7 @@ from bigearth.background import read_ahead
 from bigearth.cube.reading import open_cube
 from bigearth.errors import InputError, Interrupted
 from bigearth.files import resolve, write_whole
+from bigearth.progress import Note
 from bigearth.scores import metrics, model_card
 from bigearth.scores.predictions import write_predictions
 from bigearth.training import batches, checkpoints, records, scoring
@@ -100,6 +101,9 @@ def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> di
     team.broadcast(trainer.variables)
     before = state["seconds"]
     team.on_first(lambda: records.start_tables(folder, state))
+    if team.rank == 0:
+        trainer.note = Note(folder / records.NOTE)
+    trainer.note.write("the first step is compiled")
 
     # epochs
     scalars = Scalars(folder)
@@ -113,9 +117,11 @@ def train(run: str, workdir: Path | str, cube: Path | str, recipe: Recipe) -> di
 
     # predictions, model and record
     result = {"run": run, "workers": team.size, "epochs": recipe.epochs, "val_f1": state["history"][-1]["val_f1"]}
+    trainer.note.write("validation and test are predicted")
     result |= finish(trainer, run, folder)
     started = began - before  # of all starts together: a run that was stopped and went on cost both
     team.on_first(lambda: write_record(trainer, folder, parameters, started, result, trained_on))
+    trainer.note.remove()
     return result | {"rank": team.rank}
 
 
@@ -150,6 +156,7 @@ def train_epoch(trainer: Trainer, epoch: int, stop: threading.Event) -> tuple[di
     trained = time.perf_counter()
 
     # validate
+    trainer.note.write(f"epoch {epoch + 1} of {recipe.epochs} is validated")
     team.average_statistics(trainer.model)
     validation = trainer.cube.rows[workload.scored["validation"]]
     val_loss, val_f1 = scoring.validate(team, trainer.score, validation)
@@ -215,6 +222,7 @@ def run_steps(trainer: Trainer, source: Any, epoch: int, stop: threading.Event) 
     sampled = set(np.linspace(0, len(rates) - 1, min(len(rates), SAMPLED_STEPS)).astype(int))
     losses = Losses(epoch, rates)
     timings = []
+    began = time.monotonic()
     for index, rate in enumerate(rates):
         timed = index in sampled
         if timed:
@@ -232,6 +240,9 @@ def run_steps(trainer: Trainer, source: Any, epoch: int, stop: threading.Event) 
             features, truth, tf.constant(seed), tf.constant(rate, tf.float32), stopping, timed=timed
         )
         losses.add(loss, stopping)
+        if index == 0:
+            began = time.monotonic()  # the first step of all is compiled
+        trainer.note_step(epoch, index, began)
 
         # times
         if timed:

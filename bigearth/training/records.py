@@ -51,6 +51,8 @@ RESULT: dict[str, Any] = {
 }
 # Types of a checkpoint's state, apart from the variables.
 STATE: dict[str, Any] = {"epoch": int, "history": list[dict], "seconds": float, "parameters": dict}
+# How far a training is that runs: rank 0 notes it, the notebook reads it; hidden, since it is no result.
+NOTE = ".progress.json"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NEW_NAME = "choose another name for the run"
 FINISHED_FILES = ("provenance.json", "predictions.h5", "model.keras")

@@ -5,6 +5,7 @@ Needs no TensorFlow: that is imported where a worker trains, or where the finish
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,15 @@ class Training:
         return group.run(
             train, watch=watch, run=self.run, workdir=str(self.workdir), cube=str(self.cube_path), recipe=self.recipe
         )
+
+    def follow(self, draw: Callable[[pd.DataFrame], Any]) -> AbstractContextManager[Callable[[], None]]:
+        """Show the training while it runs, its curve drawn by ``draw(history)``; see `bigearth.training.follow`.
+
+        Yields what `run_on` takes as ``watch``.
+        """
+        from bigearth.training.follow import follow  # workers need no figures
+
+        return follow(self.folder, self.read_history, draw)
 
     def read_history(self) -> pd.DataFrame:
         """Read ``history.csv``; empty where no epoch is finished."""

@@ -1,7 +1,8 @@
 """Make what one worker needs for training from a recipe and a cube: network, optimizer, compiled step, scoring."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from bigearth.cube.reading import Cube
 from bigearth.errors import InputError
+from bigearth.progress import Note
 from bigearth.training import batches, network, optimizers, scoring
 from bigearth.training.recipe import Recipe, Workload
 from bigearth.training.step import compile_step
@@ -31,11 +33,29 @@ class Trainer:
     score: scoring.Score
     repeats: np.ndarray | None
     rates: np.ndarray
+    note: Note = field(default_factory=Note)
 
     @property
     def variables(self) -> list[Any]:
         """All variables of the network and the optimizer: what a checkpoint holds."""
         return self.model.weights + self.optimizer.variables
+
+    def note_step(self, epoch: int, index: int, began: float) -> None:
+        """Note a step that was started, and the images per second of all workers since the epoch's first step.
+
+        Parameters
+        ----------
+        epoch, index : int
+            Of the step, counted from 0.
+        began : float
+            When the epoch's first step was started, monotonic s.
+        """
+        steps, epochs = self.workload.steps, self.recipe.epochs
+        stage = f"epoch {epoch + 1} of {epochs}"
+        if index:
+            rate = index * self.workload.global_batch / max(time.monotonic() - began, 1e-9)
+            stage += f", {rate:,.0f} images/s"
+        self.note.write(stage, epoch * steps + index + 1, epochs * steps)
 
 
 def check_backend() -> None:

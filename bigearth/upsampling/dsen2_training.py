@@ -15,7 +15,7 @@ from bigearth.files import resolve, write_whole
 from bigearth.mpi import Communicator, communicator, on_first_rank, rank_and_size
 from bigearth.outside import read_json
 from bigearth.patch import MINIATURE_MARKER
-from bigearth.upsampling.dsen2 import WINDOW, Bands, build
+from bigearth.upsampling.dsen2 import SCALE, WINDOW, Bands, build
 from bigearth.upsampling.samples import draw_crops, make_pairs, sample_patches, sample_tiles
 from bigearth.upsampling.weights import TRAINED
 
@@ -155,7 +155,10 @@ def train(model: keras.Model, bands: Bands, metres: int, settings: Settings, com
     if comm:
         model.set_weights(comm.bcast(model.get_weights()))
 
-    def average(epoch: int, logs: dict) -> None:
+    def end_epoch(epoch: int, logs: dict) -> None:
+        if rank == 0:
+            error = SCALE * logs["loss"]
+            print(f"{metres} m network, epoch {epoch + 1} of {settings.epochs}: mean error {error:.0f}", flush=True)
         if comm:
             everyone = comm.allgather(model.get_weights())
             model.set_weights([sum(arrays) / len(arrays) for arrays in zip(*everyone, strict=True)])
@@ -171,7 +174,7 @@ def train(model: keras.Model, bands: Bands, metres: int, settings: Settings, com
         epochs=settings.epochs,
         steps_per_epoch=settings.steps,
         verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=average)],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)],
     )
     return history.history["loss"]
 

@@ -3,9 +3,9 @@
 import tarfile
 
 import pytest
-from tqdm import tqdm
 
 from bigearth.archive.tar_sources import FileSource, StreamSource
+from bigearth.progress import Progress
 
 CONTENT = b"header" + b"x" * 100 + b"end" + bytes(50)
 
@@ -13,7 +13,7 @@ CONTENT = b"header" + b"x" * 100 + b"end" + bytes(50)
 @pytest.fixture(params=["file", "blocks"])
 def open_source(request, tmp_path):
     def open_one(content):
-        bar = tqdm(disable=True)
+        bar = Progress("reading", 100, "B")
         if request.param == "blocks":
             return StreamSource(iter([content[:20], content[20:]]), bar)
         (tmp_path / "a").write_bytes(content)

@@ -24,6 +24,7 @@ import zstandard
 from bigearth.archive.streams import GZIP, ZSTD, PackedStream
 from bigearth.files import ROOT
 from bigearth.miniature.archive import write_archive
+from bigearth.progress import track
 
 ORIGINALS, ROUNDS = 512, 3
 FRAME_BYTES = 8 << 20
@@ -165,7 +166,7 @@ def decompress(path, kind):
 def measure_rounds(folder, rounds):
     """Each form in turn, in every round: list of dict of form to seconds, and of form to memory."""
     times, memory = [], {}
-    for _ in range(rounds):
+    for _ in track(range(rounds), "measuring", "round"):
         now = {
             "gzip alone": decompress(folder / "a.tar.gz", GZIP),
             "zstd alone": decompress(folder / "a.tar.zst", ZSTD),

@@ -23,6 +23,7 @@ from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.miniature.archive import miniature
 from bigearth.patch import BANDS_AT, DATASET_OF, PIXELS
+from bigearth.progress import track
 from bigearth.training import batches
 
 BATCH = 64
@@ -131,7 +132,7 @@ def main():
             "GeoTIFF by rasterio": lambda: geotiff_rasterio(folders),
         }
         seconds = {name: [] for name in loaders}
-        for _ in range(arguments.rounds):
+        for _ in track(range(arguments.rounds), "measuring", "round"):
             for name, load in loaders.items():
                 start = time.perf_counter()
                 for _batch in load():

@@ -27,6 +27,7 @@ from bigearth.files import ROOT
 from bigearth.labels import LABELS_43
 from bigearth.miniature.archive import write_archive
 from bigearth.patch import BANDS
+from bigearth.progress import track
 from bigearth.upsampling.datasets import make_datasets
 
 PATCHES, ORIGINALS, ROUNDS = 2048, 64, 5
@@ -73,7 +74,7 @@ def seconds(function, *arguments):
 
 def compare(ours, reference, rounds=ROUNDS):
     """Speed of ours over the reference's: median over rounds that take turns, and both median times."""
-    times = [(seconds(reference), seconds(ours)) for _ in range(rounds)]
+    times = [(seconds(reference), seconds(ours)) for _ in track(range(rounds), "measuring", "round")]
     return median(r / o for r, o in times), median(o for _, o in times), median(r for r, _ in times)
 
 
@@ -104,7 +105,7 @@ def two_ranks(folder, archive, index):
         halves.append({"cube": folder / f"half-{i}.h5", "workdir": folder / f"work-{i}", "exclude": exclude})
     common = {"archive": archive, "splits": "random"}
     cores, times = sorted(os.sched_getaffinity(0))[:2], []
-    for _ in range(ROUNDS):
+    for _ in track(range(ROUNDS), "measuring", "round"):
         for path in folder.glob("*.h5"):
             path.unlink()
         apart = slowest([run(common | half, core=core) for half, core in zip(halves, cores, strict=True)])

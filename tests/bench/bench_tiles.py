@@ -21,6 +21,7 @@ from bigearth.archive import products, tile_pixels
 from bigearth.archive import windows as windows_module
 from bigearth.files import ROOT
 from bigearth.patch import BANDS, BANDS_AT, PATCH_METRES
+from bigearth.progress import track
 
 gdal.UseExceptions()
 PRODUCT = "20170613T101031", "T33UUP"
@@ -84,7 +85,9 @@ def seconds(function, *arguments):
 
 def compare(name, ours, bare, paths, size, repeats):
     """Best of several alternating runs, in processor time: other processes on the machine change the wall clock."""
-    times = [(seconds(ours, paths, size), seconds(bare, paths, size)) for _ in range(repeats)]
+    times = [
+        (seconds(ours, paths, size), seconds(bare, paths, size)) for _ in track(range(repeats), "measuring", "round")
+    ]
     ours_s, bare_s = (min(run[i][0] for run in times) for i in range(2))
     n, wanted = len(corners(size)), 0.9 if "2000" in name else 0.8
     rates = {"ours_windows_per_s": n / ours_s, "bare_windows_per_s": n / bare_s, "ratio": bare_s / ours_s}

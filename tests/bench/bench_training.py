@@ -23,6 +23,7 @@ from bigearth.cube.reading import open_cube
 from bigearth.files import ROOT, resolve
 from bigearth.miniature.archive import miniature
 from bigearth.patch import BANDS, PIXELS
+from bigearth.progress import track
 from bigearth.training import batches, network, optimizers, team
 from bigearth.training.recipe import Recipe
 from bigearth.training.step import compile_step
@@ -80,7 +81,7 @@ def against_repeated_batch(arguments):
     memory = {key: tf.constant(x) for key, x in features.items()}, tf.constant(truth)
     trainer.step(*memory)
     turns = [[timed(lambda: trainer.step(*next(source))), timed(lambda: trainer.step(*memory))]
-             for _ in range(arguments.turns)]  # fmt: skip
+             for _ in track(range(arguments.turns), "against a repeated batch", "turn")]  # fmt: skip
     source.close()
     return np.array(turns)
 
@@ -108,7 +109,8 @@ def against_keras_fit(arguments):
             trainer.step(features, truth)
 
     fit(), ours()
-    return np.array([[timed(ours) / steps, timed(fit) / steps] for _ in range(arguments.turns)])
+    turns = track(range(arguments.turns), "against Keras' fit", "turn")
+    return np.array([[timed(ours) / steps, timed(fit) / steps] for _ in turns])
 
 
 def worker(arguments):

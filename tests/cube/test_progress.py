@@ -1,8 +1,9 @@
 """How far the writing is."""
 
-from bigearth.cube.progress import ProgressBar, count_written
+from bigearth.cube.progress import count_written, show_writing
 from bigearth.cube.statistics import measure_rows
 from bigearth.cube.writing import open_writer
+from bigearth.progress import Progress
 from tests.cube.test_statistics import rows_of
 
 
@@ -18,10 +19,12 @@ def test_rows_of_a_begun_and_of_a_finished_cube(begun, tiny_cube, tmp_path):
     assert count_written(tmp_path / "absent.h5") == (0, 0)
 
 
-def test_the_bar_starts_from_what_is_there(begun, capsys):
+def test_progress_starts_from_what_is_there(begun, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Progress, "reach", lambda self, *reached: seen.append(reached))
     arrays = rows_of(2)
-    with open_writer(begun, 0) as write:
+    with open_writer(begun, 0) as write, show_writing(begun.cube, 54) as show:
+        show()  # nothing is written yet
         write("slab-0", measure_rows(range(2), arrays, 0), arrays)
-    bar = ProgressBar(begun.cube, 54)
-    bar()
-    assert (bar.bar.initial, bar.bar.n) == (2, 2) and "2/54" in str(bar.bar)
+        show()
+    assert seen == [(2, 54, "patch")]

@@ -3,13 +3,16 @@
 import pytest
 
 from bigearth.errors import InputError
-from bigearth.mapping.start import map_products
+from bigearth.mapping.start import map_products, watch_map
+from bigearth.progress import Progress
 
 
-def test_two_ranks_map_a_folder_of_products(run, product, tmp_path, capsys):
+def test_two_ranks_map_a_folder_of_products(run, product, tmp_path):
     (found,) = map_products(run, [product.parent], tmp_path, workers=2)
     assert found.windows["all"] == 16 and found.is_miniature
-    assert "16/16" in capsys.readouterr().err
+    progress = Progress("mapping")
+    watch_map(progress, product, run, tmp_path)
+    assert (progress.done, progress.total, progress.unit) == (16, 16, "patch")
 
 
 def test_the_same_product_twice(run, product, tmp_path):

@@ -3,9 +3,11 @@
 import pytest
 
 from bigearth.errors import InputError
+from bigearth.progress import Note, Progress
 from bigearth.scaling import measure
-from bigearth.scaling.measure import choose_batches, clear_earlier, measure_scaling
+from bigearth.scaling.measure import choose_batches, clear_earlier, measure_scaling, show_measurement
 from bigearth.training import start
+from bigearth.training.records import NOTE
 
 
 class Workers:
@@ -20,7 +22,8 @@ class Workers:
     def __exit__(self, *_):
         pass
 
-    def run(self, function, run, workdir, cube, recipe, prepare):
+    def run(self, function, watch, run, workdir, cube, recipe, prepare):
+        watch()
         assert function is start.train and prepare.func is measure.keep_to_share and prepare.args == (2,)
         assert recipe.epochs == 2
         self.calls.append((self.count, run, recipe.batch_size, recipe.seed))
@@ -44,6 +47,15 @@ def test_trains_with_equal_batch_per_worker_and_in_all(tmp_path, tiny_cube, call
 def test_repeats_have_the_next_seeds(tmp_path, tiny_cube, calls):
     measure_scaling([2], "mpi", 4, repeats=2, seed=5, workdir=tmp_path, cube=tiny_cube, epochs=2, warmup=0)
     assert calls == [(2, "scaling-w2-b4-s1", 4, 5), (2, "scaling-w2-b4-s2", 4, 6)]
+
+
+def test_which_measurement_of_which_is_shown(tmp_path):
+    progress = Progress("measuring", 8, "training")
+    show_measurement(progress, tmp_path / "scaling-w2-b4", 3)
+    assert (progress.done, progress.note) == (3, "scaling-w2-b4: the workers load TensorFlow")
+    Note(tmp_path / "scaling-w2-b4" / NOTE).write("epoch 1 of 2, 310 images/s", 5, 20)
+    show_measurement(progress, tmp_path / "scaling-w2-b4", 3)
+    assert (progress.done, progress.note) == (3, "scaling-w2-b4: epoch 1 of 2, 310 images/s")
 
 
 def test_more_workers_than_patches_are_skipped(tmp_path, tiny_cube, calls):

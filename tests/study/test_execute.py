@@ -110,6 +110,28 @@ if fail: raise Interrupted("later")
     assert files(False, "--force") == (0, 1)
 
 
+INTERRUPTED = """
+import time
+from bigearth.progress import Progress
+with Progress("digging") as progress:
+    progress.reach(1, 2, "hole")
+    time.sleep(1)
+    progress.reach(1, 2, "hole")
+    raise KeyboardInterrupt
+"""
+
+
+def test_progress_is_told_and_an_interrupt_is_one_line(write, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(execute, "LOG_SECONDS", 0)
+    digging = write_notebook(tmp_path / "digging.ipynb", INTERRUPTED)
+    assert main(["study", str(write({"notebook": digging}))]) == execute.TO_BE_CONTINUED
+    said = capsys.readouterr().out
+    assert "digging: digging: 50 % |#####     | 1 of 2" in said
+    assert "Interrupted: digging: stopped; run the cell again to go on" in said
+    outputs = nbformat.read(tmp_path / "results/digging.partial.ipynb", 4).cells[-1].outputs
+    assert outputs[-1].traceback == ["Interrupted: digging: stopped; run the cell again to go on"]
+
+
 def test_the_notebook_on_disk_is_whole_and_grows_while_it_runs(write, tmp_path):
     slow = write_notebook(
         tmp_path / "slow.ipynb", "import time\nfor i in range(8):\n    print(i, flush=True); time.sleep(1)"

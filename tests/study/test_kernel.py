@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import nbformat
 from papermill.iorw import papermill_io
 
 from bigearth.files import ROOT
+from bigearth.progress import MARK
 from bigearth.study import kernel
 
 
@@ -34,3 +36,11 @@ def test_a_notebook_is_written_whole(tmp_path):
     path = tmp_path / "a.ipynb"
     kernel.AtomicHandler().write("content", str(path))
     assert path.read_text() == "content" and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_newest_progress_of_a_cell_is_found():
+    cell = nbformat.v4.new_code_cell("work()")
+    assert kernel.find_progress([]) == kernel.find_progress([cell]) == ""
+    for line, metadata in (("2 workers started", MARK), ("training: 30 %", MARK), ("a figure", {})):
+        cell.outputs.append(nbformat.v4.new_output("display_data", {"text/plain": line}, metadata=metadata))
+    assert kernel.find_progress([cell]) == "training: 30 %"
