@@ -25,6 +25,7 @@ _ATTRIBUTES = {
     "seed": None,
     "miniature": None,
     "weights": "the networks of DSen2 are others",
+    "super_resolved": "whole tiles were super-resolved for one of them, patches for the other",
     "radiometry": "the Sentinel-2 products, or their radiometric offsets, are others",
 }
 

@@ -12,6 +12,7 @@ import pandas as pd
 from bigearth.patch import BANDS, BANDS_AT, DATA_SUPER, DATASET_OF, PIXELS, SPLITS
 
 UPSAMPLINGS = ("none", "bilinear", "dsen2")
+WHOLE_TILES = "whole tiles"  # attribute ``super_resolved``: not patch by patch
 UNIT = "digital number (reflectance x 10000)"
 PIXEL_DATASETS = (*DATASET_OF.values(), DATA_SUPER)
 # Bands along the last axis of each dataset of pixels.

@@ -28,16 +28,18 @@ from bigearth.archive.source import open_archive
 from bigearth.archive.windows import TileWindows, describe_radiometry, find_windows
 from bigearth.background import read_ahead
 from bigearth.cube.keeping import check_same, check_target
-from bigearth.cube.layout import PLACE, count_bytes
+from bigearth.cube.layout import PLACE, WHOLE_TILES, count_bytes
 from bigearth.cube.request import Request, make_request
 from bigearth.cube.selection import select
 from bigearth.cube.statistics import RowMeasurements, combine, measure_rows
 from bigearth.cube.unfinished import JournalEntry, UnfinishedCube
 from bigearth.cube.units import Unit, read_units, share_slabs, share_tiles
+from bigearth.cube.whole_tiles import open_whole_tiles
 from bigearth.cube.writing import open_writer, read_rows, write_attributes
 from bigearth.errors import InputError
 from bigearth.labels import label_names
 from bigearth.mpi import communicator, on_first_rank, rank_and_size, together
+from bigearth.patch import DATA_SUPER
 from bigearth.upsampling.datasets import load_networks, make_datasets
 
 SLAB_ROWS = 256  # 40 MB of native bands: writing them is one long sequential write
@@ -99,6 +101,7 @@ def write_cube(
     tiles: str | Path = "",
     weights: str | Path = "",
     distribution: str = "longest_first",
+    whole_tiles: bool = False,
 ) -> dict:
     """Write the cube (paper, section 3.3 and Figure 2); call it on every MPI rank, or without MPI.
 
@@ -116,14 +119,16 @@ def write_cube(
     exclude, splits, nomenclature, seed
         See `selection.select`.
     upsampling : str
-        "none", or how ``data_super`` is made: "bilinear" or "dsen2". Patches are cut out first and upsampled then: they
-        see nothing beyond their border, on either route.
+        "none", or how ``data_super`` is made: "bilinear" or "dsen2".
     tiles : str or Path
         Folder of Sentinel-2 L2A products to cut the patches from; empty: read the archive's files.
     weights : str or Path
         Folder of DSen2's networks (see `upsampling.weights`), for upsampling "dsen2".
     distribution : str
         Which rank cuts which tile: "longest_first", or "paper" (its Algorithm 1); see `tile_shares`.
+    whole_tiles : bool
+        For "dsen2" and tiles: whether a tile is brought to 10 m as a whole before patches are cut from it, as in the
+        paper. Else patches are cut out first: then they see nothing beyond their border.
 
     Returns
     -------
@@ -152,6 +157,7 @@ def write_cube(
         tiles=tiles,
         weights=weights,
         distribution=distribution,
+        whole_tiles=whole_tiles,
     )
     with ExitStack() as locks:  # rank 0 holds the cube's lock until all ranks are done
         work = on_first_rank(comm, _prepare, request, locks)
@@ -232,6 +238,8 @@ def _describe_source(request: Request, index: pd.DataFrame, record: dict, tiles:
         attributes["weights"] = json.dumps(digests)
     if request.tiles is not None:
         attributes["radiometry"] = json.dumps(describe_radiometry(tiles))
+    if request.whole_tiles:
+        attributes["super_resolved"] = WHOLE_TILES
     return attributes
 
 
@@ -291,9 +299,17 @@ def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) 
     written_rows = 0
     # reading ahead hides the writes, which wait: for the disk, and for other ranks writing this file
     native_units = read_ahead(read_units(missing, archive), 1)
-    with unfinished.explain_full_disk(), open_writer(unfinished, rank) as write, closing(native_units):
+    with (
+        unfinished.explain_full_disk(),
+        open_writer(unfinished, rank) as write,
+        closing(native_units),
+        open_whole_tiles(unfinished.tiles, networks, work.request.whole_tiles) as tiles,
+    ):
         for unit, native in native_units:
-            arrays = make_datasets(native, upsampling, networks)
+            if tiles is None:
+                arrays = make_datasets(native, upsampling, networks)
+            else:
+                arrays = make_datasets(native, "none") | {DATA_SUPER: tiles.cut(unit)}
             part = measure_rows(unit.rows, arrays, work.training)
             write(unit.name, part, arrays)
             measured.append(part)

@@ -32,6 +32,7 @@ class Request:
     tiles: Path | None
     weights: str | Path
     distribution: str
+    whole_tiles: bool
 
 
 def make_request(
@@ -47,13 +48,14 @@ def make_request(
     tiles: Any,
     weights: Any,
     distribution: Any,
+    whole_tiles: Any,
 ) -> Request:
     """Check the type and range of every parameter of `write_cube`; nothing is read or written.
 
     Raises
     ------
     InputError
-        A value is of another type, out of range, or none of its choices.
+        A value is of another type, out of range, none of its choices, or does not go with another.
     """
     for name, value in {"cube": cube, "archive": archive, "workdir": workdir}.items():
         if not _check_path(name, value):
@@ -67,6 +69,9 @@ def make_request(
     _check_choice("upsampling", upsampling, UPSAMPLINGS)
     _check_choice("distribution", distribution, DISTRIBUTIONS)
     tiles = _check_path("tiles", tiles)
+    whole_tiles = convert("whole_tiles", whole_tiles, bool)
+    if whole_tiles and (not tiles or upsampling != "dsen2"):
+        raise InputError("whole_tiles is for upsampling 'dsen2' of tiles: give both, or set whole_tiles to false")
     return Request(
         cube=resolve(cube),
         archive=resolve(archive),
@@ -79,6 +84,7 @@ def make_request(
         tiles=resolve(tiles) if tiles else None,
         weights=_check_path("weights", weights),
         distribution=distribution,
+        whole_tiles=whole_tiles,
     )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from bigearth.archive.index import read_index
 from bigearth.archive.products import list_paper_products
 from bigearth.cube.check import check
+from bigearth.cube.cutting import CuttingComparison, compare_cutting
 from bigearth.cube.progress import show_writing
 from bigearth.cube.reading import Cube, open_cube
 from bigearth.cube.selection import RANDOM_SPLITS, select
@@ -27,7 +28,7 @@ _FILES_PER_PATCH = 12
 _BYTES_PER_PATCH = 188e3  # of the twelve files
 # Assumed storage: bytes per second, and files that are opened per second.
 _STORAGES = {"one disk array": (1e9, 5e3), "parallel file system": (20e9, 50e3), "flash cache": (200e9, 500e3)}
-_PARAMETERS = "exclude splits nomenclature upsampling seed tiles weights distribution".split()
+_PARAMETERS = "exclude splits nomenclature upsampling seed tiles weights distribution whole_tiles".split()
 
 
 class CubeSurvey:
@@ -142,6 +143,10 @@ class CubeSurvey:
             column = BANDS_AT[metres].index(band)
             shown.append((band, native[..., column], upsampled[..., column]))
         return shown
+
+    def compare_cutting(self) -> CuttingComparison | None:
+        """Compare patches of whole tiles at 10 m with patches that are cut out first; None where the cube has none."""
+        return compare_cutting(self.open(), self.request["weights"])
 
     def tabulate_bands(self) -> pd.DataFrame:
         """Tabulate the statistics of the training rows: DataFrame [band, wavelength, mean, std]."""

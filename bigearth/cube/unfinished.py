@@ -1,8 +1,9 @@
 """The folder ``<cube>.partial/``, in which a cube lives while it is written.
 
 It holds ``cube.h5`` (complete in layout), ``plan.json`` (what the cube will hold), ``layout.json`` (where its pixels
-lie, and a checksum of all other bytes), one journal per rank, and a lock. Only a finished file is renamed to the cube's
-path, so that an unfinished one is never mistaken for it. A killed process loses what it did not journal, no more.
+lie, and a checksum of all other bytes), one journal per rank, a lock and, where patches are cut from whole tiles at
+10 m, the tiles that are being cut. Only a finished file is renamed to the cube's path, so that an unfinished one is
+never mistaken for it. A killed process loses what it did not journal, no more.
 
 Everything in the folder is checked before the writing is resumed: the plan must be the same, and the bytes beside the
 pixels and the rows of every journaled unit must have their checksums. Files of others are left alone.
@@ -11,6 +12,7 @@ pixels and the rows of every journaled unit must have their checksums. Files of 
 import errno
 import json
 import os
+import shutil
 import stat
 import zlib
 from collections.abc import Iterator
@@ -45,12 +47,15 @@ class UnfinishedCube:
         Where the finished cube will lie.
     folder, file : Path
         The folder, and the unfinished cube in it.
+    tiles : Path
+        Folder for tiles at 10 m, where patches are cut from such.
     """
 
     def __init__(self, cube: Path):
         self.cube = cube
         self.folder = partial_folder(cube)
         self.file = self.folder / "cube.h5"
+        self.tiles = self.folder / "tiles"
         self._plan = self.folder / "plan.json"
         self._layout = self.folder / "layout.json"
         self._failed = self.folder / "failed"
@@ -111,6 +116,8 @@ class UnfinishedCube:
 
     def begin(self, plan: str, rows: pd.DataFrame, labels: tuple, upsampling: str, attributes: dict) -> None:
         """Create the cube without its pixels; what the study left there of another plan is removed first."""
+        if self._read_plan() is not None:
+            shutil.rmtree(self.tiles, ignore_errors=True)  # of other networks, or another offset
         for path in self._own_files():
             if path != self._lock:
                 path.unlink(missing_ok=True)
@@ -203,6 +210,7 @@ class UnfinishedCube:
         _wait_for_disk(self.file)  # the name must not reach the disk before the bytes do
         self.check_target()
         os.replace(self.file, self.cube)
+        shutil.rmtree(self.tiles, ignore_errors=True)
         for path in self._own_files():
             if path != self._lock:
                 path.unlink(missing_ok=True)

@@ -12,9 +12,9 @@ from bigearth.mapping.grid import CELL_METRES, Grid
 from bigearth.mapping.reading import Reader, measure_masked
 from bigearth.mapping.scene import Scene
 from bigearth.mapping.store import Store
-from bigearth.mapping.super_resolved import SuperResolved
 from bigearth.patch import BANDS_AT, DATA_SUPER, PIXELS
 from bigearth.upsampling.datasets import make_datasets
+from bigearth.upsampling.super_resolved import SuperResolved
 
 # Windows that are read, classified and journaled at a time: 10 MB of pixels, 44 MB with all bands at 10 m.
 PIECE = 64

@@ -4,6 +4,7 @@ A map that was interrupted goes on where it stopped when it is started again wit
 kept.
 """
 
+import functools
 import hashlib
 import json
 import time
@@ -21,12 +22,12 @@ from bigearth.mapping.grid import Grid, make_grid
 from bigearth.mapping.outputs import PROVENANCE, remove_unfinished, write_outputs
 from bigearth.mapping.scene import Scene, name_product, open_scene
 from bigearth.mapping.store import LOCK, PLAN, Store, count_written, is_begun, write_plan
-from bigearth.mapping.super_resolved import SuperResolved, count_strips, super_resolve_share
 from bigearth.mapping.trained import TrainedRun, read_run
 from bigearth.mpi import communicator, on_first_rank, rank_and_size, together
 from bigearth.outside import read_json
 from bigearth.parameters import convert
 from bigearth.upsampling.datasets import load_networks
+from bigearth.upsampling.super_resolved import SuperResolved, count_strips, super_resolve_share
 
 SUPER_RESOLVED = "scene/super"  # folder of the scene at 10 m, in that of the unfinished map
 
@@ -240,7 +241,8 @@ def _is_finished(folder: Path, plan: dict[str, Any]) -> bool:
 def _super_resolve_share(work: Work, rank: int, size: int) -> None:
     """Bring this rank's share of the scene to 10 m, for a run on DSen2's bands."""
     if work.super_resolved:
-        super_resolve_share(work.scene, work.super_resolved, work.strips, work.weights, rank, size)
+        load = functools.partial(load_networks, "dsen2", work.weights)
+        super_resolve_share(work.scene.tile, work.super_resolved, work.strips, load, rank, size)
 
 
 def _classify_share(work: Work, rank: int, size: int) -> tuple[int, float]:

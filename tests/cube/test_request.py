@@ -18,6 +18,7 @@ GIVEN = {
     "tiles": "",
     "weights": "",
     "distribution": "longest_first",
+    "whole_tiles": False,
 }
 
 
@@ -70,3 +71,11 @@ def test_what_cannot_be_meant(name, value):
     with pytest.raises(InputError, match=name) as error:
         make_request(**GIVEN | {name: value})
     assert "\n" not in str(error.value) and ": give" in str(error.value)
+
+
+@pytest.mark.parametrize("given", [{"tiles": "/data/tiles"}, {"upsampling": "dsen2"}])
+def test_whole_tiles_need_tiles_and_dsen2(given):
+    with pytest.raises(InputError, match="whole_tiles is for upsampling 'dsen2' of tiles: give both, or set"):
+        make_request(**GIVEN | given | {"whole_tiles": True})
+    both = {"tiles": "/data/tiles", "upsampling": "dsen2"}
+    assert make_request(**GIVEN | both | {"whole_tiles": "true"}).whole_tiles is True

@@ -10,7 +10,14 @@ from bigearth.cube.survey import CubeSurvey
 def survey(tiny_archive, tmp_path_factory):
     folder = tmp_path_factory.mktemp("survey")
     parameters = {"cube": str(folder / "cube.h5"), "workdir": str(folder), "tiles": "", "exclude": [], "splits": ""}
-    parameters |= {"nomenclature": None, "upsampling": "none", "seed": 1, "weights": "", "distribution": "paper"}
+    parameters |= {
+        "nomenclature": None,
+        "upsampling": "none",
+        "seed": 1,
+        "weights": "",
+        "distribution": "paper",
+        "whole_tiles": False,
+    }
     return CubeSurvey(parameters, tiny_archive)
 
 

@@ -1,4 +1,4 @@
-"""All bands of a scene at 10 m, made by DSen2's networks: written by many ranks, with a journal from which it goes on.
+"""All bands of a tile at 10 m, made by DSen2's networks: written by many ranks, with a journal from which it goes on.
 
 A plain file holds the twelve bands one after the other, in wavelength order, uint16. A line of a journal counts only if
 the pixels on disk have the checksum that it names.
@@ -7,16 +7,16 @@ the pixels on disk have the checksum that it names.
 import os
 import shutil
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bigearth.archive import tile_pixels
+from bigearth.archive.products import Tile
 from bigearth.errors import InputError
-from bigearth.mapping.scene import Scene
 from bigearth.patch import BANDS, BANDS_AT
-from bigearth.upsampling.datasets import load_networks
 
 _PIXELS = "bands.u16"
 _STRIPS = "strips.txt"  # how many there are: progress is shown without loading TensorFlow
@@ -25,13 +25,13 @@ _BYTES = 2  # of a pixel
 
 @dataclass(frozen=True)
 class SuperResolved:
-    """The file of a scene's bands at 10 m, and its journals.
+    """The file of a tile's bands at 10 m, and its journals.
 
     Attributes
     ----------
     folder : Path
     height, width : int
-        Of the scene, in pixels of 10 m.
+        Of the tile, in pixels of 10 m.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class SuperResolved:
         return len(BANDS), self.height, self.width
 
     def create(self) -> None:
-        """Make room for all bands; what an earlier map left is removed.
+        """Make room for all bands; what an earlier run left is removed.
 
         Raises
         ------
@@ -60,8 +60,8 @@ class SuperResolved:
                 os.posix_fallocate(file.fileno(), 0, size)
             except OSError as error:
                 raise InputError(
-                    f"{self.folder} has no room for the scene at 10 m, {size / 1e9:.1f} GB ({error.strerror}): "
-                    f"free space, or choose another folder for results"
+                    f"{self.folder} has no room for the tile at 10 m, {size / 1e9:.1f} GB ({error.strerror}): "
+                    f"free space, or choose another folder"
                 ) from None
         (self.folder / _STRIPS).write_text(str(len(list_strips(self.height))))
 
@@ -136,18 +136,23 @@ def _read_journals(folder: Path) -> dict[int, str]:
 
 
 def super_resolve_share(
-    scene: Scene, store: SuperResolved, written: set[int], weights: str | Path, rank: int, size: int
+    tile: Tile,
+    store: SuperResolved,
+    written: set[int],
+    load_models: Callable[[], dict | None],
+    rank: int,
+    size: int,
 ) -> None:
-    """Bring this rank's share of a scene's strips to 10 m.
+    """Bring this rank's share of a tile's strips to 10 m.
 
     Parameters
     ----------
-    scene : Scene
+    tile : Tile
     store : SuperResolved
     written : set of int
-        Strips that an interrupted map left.
-    weights : path
-        Folder of DSen2's networks.
+        Strips that an interrupted run left.
+    load_models : callable
+        Loads DSen2's networks, {20: keras.Model, 60: keras.Model}; called only where strips are missing.
     rank, size : int
         This rank, and how many there are.
     """
@@ -158,11 +163,11 @@ def super_resolve_share(
     share = missing[rank::size]
     if not share:
         return
-    networks = load_networks("dsen2", weights) or {}
-    datasets = tile_pixels.open_bands(scene.tile)
+    models = load_models() or {}
+    datasets = tile_pixels.open_bands(tile)
     for number in share:
         strip = strips[number]
-        made = make_strip(scene.tile, datasets, strip, networks)
+        made = make_strip(tile, datasets, strip, models)
         store.write(rank, number, strip.metres, strip.row, made)
 
 
