@@ -1,6 +1,7 @@
 """What a BigEarthNet patch is: its twelve bands at three resolutions (level 2A has no B10), its size, its split."""
 
 import re
+from pathlib import Path
 
 # Name of a patch of the archive, v1.0 or v2.0, and of its folder.
 PATCH_NAME = re.compile(r"S2[AB]_MSIL2A_.+_\d+_\d+")
@@ -44,3 +45,21 @@ RGB = ("B04", "B03", "B02")
 SPLITS = ("train", "validation", "test")
 # A generated archive holds a file of this name.
 MINIATURE_MARKER = "MINIATURE"
+MINIATURE_PATCHES = 1000  # of "miniature"; "miniature-4000" has so many
+_MINIATURE = re.compile(r"miniature(?:-(\d{1,6}))?")
+
+
+def parse_miniature(archive: str | Path) -> tuple[str, int] | None:
+    """Parse the parameter ``archive`` where it names a generated archive.
+
+    Returns
+    -------
+    str, int
+        Name of its folder in the scratch folder, and how many patches it has. None: the parameter is a path.
+    """
+    match = _MINIATURE.fullmatch(str(archive))
+    if match is None:
+        return None
+    if match[1] is None:
+        return "archive", MINIATURE_PATCHES
+    return f"archive-{match[1]}", int(match[1])

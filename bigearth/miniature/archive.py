@@ -10,7 +10,7 @@ from bigearth.files import resolve
 from bigearth.miniature.layouts import write_v1, write_v2
 from bigearth.miniature.places import TILES
 from bigearth.outside import read_json
-from bigearth.patch import MINIATURE_MARKER
+from bigearth.patch import MINIATURE_MARKER, MINIATURE_PATCHES, parse_miniature
 
 FEWEST_PATCHES = len(TILES)
 NOTE = "A generated landscape in the layout of BigEarthNet: for trying the study, not for science."
@@ -32,13 +32,15 @@ def miniature(workdir: str | Path) -> Path:
 
 
 def find_archive(archive: str | Path, workdir: str | Path) -> Path:
-    """Find the folder that a notebook's parameter ``archive`` means; "miniature" is written if it is not there yet."""
-    if archive == "miniature":
-        return miniature(resolve(workdir))
-    return resolve(archive)
+    """Find the folder that a notebook's parameter ``archive`` means; a miniature is written if it is not there yet."""
+    named = parse_miniature(archive)
+    if named is None:
+        return resolve(archive)
+    name, patches = named
+    return write_archive(resolve(workdir) / name, patches)
 
 
-def write_archive(folder: str | Path, patches: int = 1000, seed: int = 1, version: int = 1) -> Path:
+def write_archive(folder: str | Path, patches: int = MINIATURE_PATCHES, seed: int = 1, version: int = 1) -> Path:
     """Write a miniature archive; a complete one of the same parameters is left as it is.
 
     Parameters

@@ -114,6 +114,36 @@ def write_miniature_tile(workdir: str | Path) -> Path:
     return folder
 
 
+def find_products(tiles: str | Path, archive: str | Path) -> Path | str:
+    """Find the folder that a notebook's parameter ``tiles`` means.
+
+    Parameters
+    ----------
+    tiles : str or Path
+        A path; or "miniature": the products that the patches of a generated archive are cut from, which are written
+        beside it if they are not there yet; or empty: none.
+    archive : str or Path
+        Folder of the archive.
+
+    Raises
+    ------
+    InputError
+        "miniature" for an archive that was not generated.
+    """
+    if tiles != "miniature":
+        return tiles
+    archive = Path(archive)
+    folder = archive.with_name(f"{archive.name}-tiles")
+    if not folder.exists():
+        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        try:
+            write_products(part, archive, baseline="05.00")
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
 def _classify_cover(scene: Scene) -> np.ndarray:
     """Scene classification of a tile at 20 m, uint8."""
     classes = np.full(scene.cover.shape, _CLEAR, np.uint8)

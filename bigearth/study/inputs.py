@@ -7,6 +7,7 @@ from typing import Any
 
 from bigearth.archive.lists import find_packed
 from bigearth.files import resolve
+from bigearth.patch import parse_miniature
 
 HASHED_BYTES = 64 << 20  # of a larger file (an archive, a cube) size and time must do
 ARCHIVE_TABLES = ("metadata.parquet", "lists/*", "lists/splits/*")
@@ -52,9 +53,8 @@ def find_archive(archive: str | None, workdir: Path) -> Path | None:
     """Folder or file of the parameter ``archive``; the generated one lies in the scratch folder."""
     if not archive:
         return None
-    if archive == "miniature":
-        return workdir / "archive"
-    return resolve(archive)
+    miniature = parse_miniature(archive)
+    return workdir / miniature[0] if miniature else resolve(archive)
 
 
 def locate_list(name: str, archive: Path | None) -> Path:

@@ -7,9 +7,12 @@ import h5py
 import pytest
 
 from bigearth.archive.index import read_index
+from bigearth.cube.preprocessing import write_cube
 from bigearth.cube.selection import select
 from bigearth.cube.unfinished import UnfinishedCube
 from bigearth.labels import LABELS_43
+from bigearth.miniature.archive import write_archive
+from bigearth.miniature.products import write_products
 from bigearth.patch import DATASET_OF
 
 
@@ -38,3 +41,25 @@ def begun(tiny_archive, tmp_path):
     unfinished.folder.mkdir()
     unfinished.begin(json.dumps({"rows": len(rows), "training": 3}), rows, LABELS_43, "none", {"seed": 1})
     return unfinished
+
+
+@pytest.fixture(scope="module")
+def tiled(tmp_path_factory):
+    """An archive of twelve patches, its tiles, and small networks: what `write_cube` needs."""
+    folder = tmp_path_factory.mktemp("whole")
+    archive = write_archive(folder / "archive", patches=12, seed=7)
+    write_products(folder / "tiles", archive, driver="GTiff")
+    (folder / "weights").mkdir()
+    from tests.upsampling.small_networks import small  # loads TensorFlow
+
+    for metres, network in small().items():
+        network.save(folder / f"weights/dsen2_{metres}m.keras")
+    return {"archive": archive, "workdir": folder, "tiles": folder / "tiles", "weights": folder / "weights"}
+
+
+@pytest.fixture(scope="module")
+def whole(tiled):
+    """The cube whose patches were cut from whole tiles."""
+    path = tiled["workdir"] / "whole.h5"
+    write_cube(cube=path, upsampling="dsen2", whole_tiles=True, **tiled)
+    return path

@@ -58,8 +58,9 @@ def test_a_damaged_marker(tiny_archive, tmp_path):
 
 
 def test_the_parameter_of_notebooks(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "write_archive", lambda folder: folder)
-    assert find_archive("miniature", tmp_path) == tmp_path / "archive"
+    monkeypatch.setattr(archive, "write_archive", lambda folder, patches: (folder, patches))
+    assert find_archive("miniature", tmp_path) == (tmp_path / "archive", 1000)
+    assert find_archive("miniature-4000", tmp_path) == (tmp_path / "archive-4000", 4000)
     assert find_archive(tmp_path / "own", tmp_path) == tmp_path / "own"
 
 

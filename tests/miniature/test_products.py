@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
+from bigearth.archive.products import find_tiles
 from bigearth.errors import InputError
-from bigearth.miniature.archive import write_archive
+from bigearth.miniature import products
+from bigearth.miniature.archive import FEWEST_PATCHES, write_archive
 from bigearth.miniature.product_metadata import OFFSET
-from bigearth.miniature.products import write_products
+from bigearth.miniature.products import find_products, write_products
 from bigearth.patch import BANDS, BANDS_AT, RESOLUTION
 
 TILE = "T33UWP"
@@ -89,3 +91,13 @@ def test_a_tile_can_be_widened_by_its_mirror_image(tmp_path, archive):
 def test_only_a_miniature_has_products(tmp_path):
     with pytest.raises(InputError, match="no miniature archive"):
         write_products(tmp_path / "products", tmp_path)
+
+
+def test_the_parameter_of_notebooks(tmp_path, monkeypatch):
+    archive = write_archive(tmp_path / "archive", patches=FEWEST_PATCHES, seed=7)
+    assert find_products("", archive) == "" and find_products("data/tiles", archive) == "data/tiles"
+    folder = find_products("miniature", archive)
+    assert folder == tmp_path / "archive-tiles" and len(find_tiles(folder)) == 6
+    monkeypatch.setattr(products, "write_products", lambda *_, **__: pytest.fail("written again"))
+    assert find_products("miniature", archive) == folder
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "archive-tiles"]
