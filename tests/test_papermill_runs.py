@@ -1,8 +1,10 @@
 """The studies in papermill_runs: the whole matrix is planned, its job scripts are written, nothing is executed."""
 
+import csv
 import re
 
 import pytest
+import yaml
 
 from bigearth.__main__ import main
 from bigearth.cube.reading import open_cube
@@ -69,6 +71,19 @@ def test_the_papers_matrix():
         paper |= {"l2": 1e-4, "augment": True, "mixup": 0.2}
         assert paper.items() <= run.parameters.items()
     assert len(runs["05_scaling"].parameters["runs"]) == 16  # with Figure 6's extra point
+
+
+def test_every_parameter_of_the_paper_reaches_the_job_scripts(capsys):
+    """Each training of the full-size plan names each parameter of the paper, with the paper's value."""
+    rows = list(csv.DictReader((ROOT / "tests/paper_recipe.csv").read_text().splitlines()))
+    expected = {row["parameter"]: yaml.safe_load(row["value"]) for row in rows}
+    path = ROOT / "papermill_runs/paper.yaml"
+    trainings = [run for run in definition.load(path).runs if run.notebook.stem == "03_training"]
+    for run in trainings:
+        assert {name: run.parameters[name] for name in expected} == expected, run.name
+    assert main(["study", str(path), "--slurm", "juwels", "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"--run {run.name} " in printed for run in trainings)
 
 
 def test_published_recipes_do_not_rest_on_the_defaults():
