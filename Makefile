@@ -3,7 +3,7 @@ PYTHON = .venv/bin/python
 
 BENCHES = $(filter-out %superresolution.py,$(wildcard tests/bench/bench_*.py))
 
-.PHONY: help setup study test test-cluster lint fuzz bench publish kernel verify-results
+.PHONY: help setup study test test-cluster test-fresh lint fuzz bench publish kernel verify-results
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -20,6 +20,9 @@ test: ## every test that needs no cluster
 test-cluster: ## the tests on a real Slurm and JupyterHub, started on this machine
 	@./setup.sh cluster
 	$(PYTHON) -m pytest tests/hosts $(PYTEST)
+
+test-fresh: ## the README's commands on bare Debian 12 and 13, made with mmdebstrap (needs root; SCRATCH=folder)
+	tests/fresh/run.sh $(SCRATCH)
 
 lint: setup ## form, types, imports, declared dependencies
 	.venv/bin/ruff check .

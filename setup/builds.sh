@@ -3,6 +3,10 @@
 HOROVOD_VERSION=0.28.1
 HOROVOD_HASH=92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0
 
+report_fault() { # report_fault COMMAND...: what it says is shown only where it fails (pip and TensorFlow talk much)
+  "$@" >.venv/check.log 2>&1 || { cat .venv/check.log >&2 && return 1; }
+}
+
 write_requirement() { # write_requirement NAME VERSION [SHA256]
   echo "$1==$2${3:+ --hash=sha256:$3}" >.venv/requirement.txt
 }
@@ -22,15 +26,15 @@ build_once() { # build_once NAME WORDS: compile_NAME, unless check_NAME finds it
   begin "$1" "$2"
   choose_build_folder
   "compile_$1"
-  "check_$1"
+  report_fault "check_$1"
   finish
 }
 
 build_from_source() { # build_from_source NAME VERSION [SHA256]: a wheel, then installed, so that no half build stays
   write_requirement "$@"
   rm -rf .venv/wheels
-  "$BUILD/$PY" -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-cache-dir --no-binary=:all: \
-    ${3:+--require-hashes} ${FROM[@]+"${FROM[@]}"} -w .venv/wheels -r .venv/requirement.txt
+  report_fault "$BUILD/$PY" -m pip wheel --use-pep517 --disable-pip-version-check --no-deps --no-build-isolation --no-cache-dir \
+    --no-binary=:all: ${3:+--require-hashes} ${FROM[@]+"${FROM[@]}"} -w .venv/wheels -r .venv/requirement.txt
   run_uv --no-deps --reinstall .venv/wheels/*.whl
   rm -rf .venv/wheels
 }

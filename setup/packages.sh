@@ -16,7 +16,9 @@ choose_source() { # set where packages come from, and a cache that can be writte
     FROM=(--no-index --find-links "$PWD/wheelhouse")
   fi
   local cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nowhere}/.cache}/uv}
-  if ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then export UV_CACHE_DIR=$PWD/.venv/cache; fi
+  if ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
+    export UV_CACHE_DIR=$PWD/.venv/cache/uv PIP_CACHE_DIR=$PWD/.venv/cache/pip
+  fi
 }
 
 run_uv() { # run_uv ARGUMENT...: installs into .venv
