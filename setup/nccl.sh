@@ -45,7 +45,7 @@ export_nccl() { # export_nccl SITE_PACKAGES: the variables that Horovod's build 
   export HOROVOD_NCCL_HOME=$BUILD/.venv/nccl HOROVOD_BUILD_CUDA_CC_LIST=$CUDA_ARCHITECTURES
   export LDFLAGS="-Wl,-rpath,\$ORIGIN/../../nvidia/nccl/lib ${LDFLAGS:-}" # from horovod/tensorflow/mpi_lib*.so
   PATH=$CUDA/bin:$PATH
-  nvcc --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p' >.venv/cuda-of-horovod # what `doctor` compares the driver with
+  nvcc --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p' >.venv/cuda-of-this-build
 }
 
 has_another_toolkit() { # whether one is here that Horovod was not yet built with
@@ -64,6 +64,7 @@ build_horovod_with_nccl() {
   (
     set -e
     build_horovod 2>$BUILD_LOG
+    [ ! -e .venv/cuda-of-this-build ] || mv .venv/cuda-of-this-build .venv/cuda-of-horovod # `doctor` compares the driver with it
   )
   status=$?
   set -e
@@ -75,6 +76,11 @@ build_horovod_with_nccl() {
 }
 
 go_on_without_nccl() {
-  .venv/bin/uv pip uninstall -q --python $PY horovod 2>/dev/null # one without NCCL, or half of one
-  echo "setup.sh: warning: Horovod with NCCL cannot be built here ($BUILD_LOG says why): workers exchange gradients through mpi4py, which is correct but slow. To try again: load another CUDA module with nvcc, then ./setup.sh gpu" >&2
+  local instead="workers exchange gradients through mpi4py, which is correct but slow"
+  if check_horovod 2>/dev/null; then
+    instead="the one that was built before stays"
+  else
+    .venv/bin/uv pip uninstall -q --python $PY horovod 2>/dev/null # one without NCCL, or half of one
+  fi
+  echo "setup.sh: warning: Horovod with NCCL cannot be built here ($BUILD_LOG says why): $instead. To try again: load another CUDA module with nvcc, then ./setup.sh gpu" >&2
 }

@@ -12,6 +12,7 @@ set -euo pipefail
 cd "$CLONE"
 PY=.venv/bin/python
 choose_build_folder() { BUILD=$PWD; }
+check_horovod() { false; }
 finish() { rm -f ".venv/unfinished/$STEP"; STEP=; }
 . setup/nccl.sh
 """
@@ -54,8 +55,19 @@ def test_a_build_that_fails_ends_in_one_warning_and_set_up_goes_on(run):
     assert "uninstall" in (run.clone / "uv.log").read_text()
 
 
+def test_a_build_that_fails_leaves_the_earlier_one(run):
+    (run.clone / ".venv/cuda-of-horovod").write_text("13.0\n")
+    build = "build_horovod() { echo 12.4 > .venv/cuda-of-this-build; false; }; check_horovod() { true; }; "
+    done = run(build + "build_horovod_with_nccl; echo ready")
+    assert done.stdout == "ready\n" and "the one that was built before stays" in done.stderr
+    assert not (run.clone / "uv.log").exists()
+    assert (run.clone / ".venv/cuda-of-horovod").read_text() == "13.0\n"
+
+
 def test_a_build_that_succeeds_says_nothing(run):
-    done = run("build_horovod() { true; }; build_horovod_with_nccl; echo ready")
+    build = "build_horovod() { echo 12.4 > .venv/cuda-of-this-build; }; "
+    done = run(build + "build_horovod_with_nccl; echo ready")
+    assert (run.clone / ".venv/cuda-of-horovod").read_text() == "12.4\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, "ready\n", "")
 
 
