@@ -162,5 +162,5 @@ def describe_route() -> str:
     try:
         find_nccl()
     except InputError:
-        return f"{gpus} GPUs, gradients not through NCCL, see above"
+        return f"{gpus} GPUs, NCCL lacks or cannot work, see above"
     return f"{gpus} GPUs, gradients through NCCL"

@@ -105,4 +105,4 @@ def test_mpi4py_takes_the_place_of_a_broken_horovod(node, monkeypatch):
     monkeypatch.setitem(sys.modules, "horovod.tensorflow", None)
     with pytest.raises(InputError, match="mpi4py takes its place.*setup.sh gpu"):
         gpu_route.find_nccl()
-    assert gpu_route.describe_route() == "2 GPUs, gradients not through NCCL, see above"
+    assert gpu_route.describe_route() == "2 GPUs, NCCL lacks or cannot work, see above"
