@@ -4,8 +4,8 @@ MPI tells the ranks how many they are, hands out the work and collects checksums
 (`writing`), so that one rank, two or seventy-two, resumed or not, give the same cube.
 
 The way of a cube: `write_cube` checks its path (`keeping`), selects the rows (`selection`), creates the file in the
-folder ``<cube>.partial/`` (`unfinished`, `creation`), shares out units of work (`units`), writes and measures them
-(`writing`, `statistics`), and gives the finished file its name.
+folder ``<cube>.partial/`` (`unfinished`, `creation`), lets every rank write its share (`share`), and gives the finished
+file its name.
 """
 
 import hashlib
@@ -13,8 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,67 +24,22 @@ from osgeo import gdal
 from bigearth.archive.geotiff import Place
 from bigearth.archive.index import read_index
 from bigearth.archive.source import open_archive
-from bigearth.archive.windows import TileWindows, describe_radiometry, find_windows
-from bigearth.background import read_ahead
+from bigearth.archive.windows import describe_radiometry, find_windows
 from bigearth.cube.keeping import check_same, check_target
 from bigearth.cube.layout import PLACE, WHOLE_TILES, count_bytes
 from bigearth.cube.request import Request, make_request
 from bigearth.cube.selection import select
-from bigearth.cube.statistics import RowMeasurements, combine, measure_rows
-from bigearth.cube.unfinished import JournalEntry, UnfinishedCube
-from bigearth.cube.units import Unit, read_units, share_slabs, share_tiles
-from bigearth.cube.whole_tiles import open_whole_tiles
-from bigearth.cube.writing import open_writer, read_rows, write_attributes
+from bigearth.cube.share import Share, Work, write_share
+from bigearth.cube.statistics import RowMeasurements, combine
+from bigearth.cube.unfinished import UnfinishedCube
+from bigearth.cube.writing import write_attributes
 from bigearth.errors import InputError
 from bigearth.labels import label_names
 from bigearth.mpi import communicator, on_first_rank, rank_and_size, together
-from bigearth.patch import DATA_SUPER
-from bigearth.upsampling.datasets import load_networks, make_datasets
+from bigearth.upsampling.datasets import load_networks
 
 SLAB_ROWS = 256  # 40 MB of native bands: writing them is one long sequential write
 _FEWEST_SLABS = 32  # of a small archive, so that it too is spread over ranks and shows progress
-
-
-@dataclass(frozen=True)
-class Work:
-    """Description of a cube from which every rank writes its share.
-
-    Attributes
-    ----------
-    kept : bool
-        Whether the cube was there already, finished: then there is nothing to do.
-    rows, training : int
-        Rows of the cube, and how many of them, the first ones, are for training.
-    slab_rows : int
-        Rows per unit of work.
-    folders : list of str
-        Of the patch of each row, in the archive; empty where patches are cut from tiles.
-    places : list of Place
-        Where each patch of a v1.0 archive lies by its own JSON; empty otherwise.
-    tiles : list of TileWindows
-        What is cut from each tile; empty where patches are read from the archive.
-    journaled : dict
-        Units that an interrupted run wrote.
-    """
-
-    request: Request
-    kept: bool
-    rows: int
-    training: int
-    slab_rows: int
-    folders: list[str]
-    places: list[Place]
-    tiles: list[TileWindows]
-    journaled: dict[str, JournalEntry]
-
-
-@dataclass(frozen=True)
-class Share:
-    """Result of a rank: rows that it wrote, rows of an interrupted run that it found whole, measurements of all."""
-
-    written: int
-    found: int
-    measured: RowMeasurements
 
 
 def write_cube(
@@ -105,8 +59,9 @@ def write_cube(
 ) -> dict:
     """Write the cube (paper, section 3.3 and Figure 2); call it on every MPI rank, or without MPI.
 
-    An interrupted run is resumed by calling it again with the same parameters; what it wrote is verified by checksums,
-    and written again where it is damaged. A finished cube of the same content is kept; nothing is ever replaced.
+    An interrupted run is resumed by calling it again with the same parameters: it writes what is missing, then verifies
+    what was written before by checksums, and writes it again where it is damaged. A finished cube of the same content
+    is kept; nothing is ever replaced.
 
     Parameters
     ----------
@@ -167,7 +122,7 @@ def write_cube(
         else:
             unfinished = UnfinishedCube(request.cube)
             started = time.perf_counter()
-            share = together(comm, _write_share, unfinished, work, rank, ranks, on_failure=unfinished.mark_failed)
+            share = together(comm, write_share, unfinished, work, rank, ranks, on_failure=unfinished.mark_failed)
             seconds = time.perf_counter() - started
             parts = comm.gather(share.measured) if comm else [share.measured]
             on_first_rank(comm, _finish, unfinished, work, parts)
@@ -273,60 +228,6 @@ def _check_space(path: Path, needed: int) -> None:
 def _hash_weights(network: Any) -> str:
     """SHA-256 of a network's weights: rows of two trainings must not meet in one cube."""
     return hashlib.sha256(b"".join(array.tobytes() for array in network.get_weights())).hexdigest()
-
-
-def _write_share(unfinished: UnfinishedCube, work: Work, rank: int, ranks: int) -> Share:
-    """Verify this rank's journaled units of work, and write the others."""
-    upsampling = work.request.upsampling
-    networks = load_networks(upsampling, work.request.weights)
-    archive = open_archive(work.request.archive, work.request.workdir)
-    if work.tiles:
-        units = share_tiles(work.tiles, work.slab_rows, work.request.distribution, rank, ranks)
-    else:
-        order = archive.order(work.folders)
-        units = share_slabs(work.folders, work.places, work.slab_rows, rank, ranks, order)
-
-    measured = []
-    missing = []
-    for unit in units:
-        found = _verify(unfinished, work, unit)
-        if found is None:
-            missing.append(unit)
-        else:
-            measured.append(found)
-    found_rows = sum(len(part.rows) for part in measured)
-
-    written_rows = 0
-    # reading ahead hides the writes, which wait: for the disk, and for other ranks writing this file
-    native_units = read_ahead(read_units(missing, archive), 1)
-    with (
-        unfinished.explain_full_disk(),
-        open_writer(unfinished, rank) as write,
-        closing(native_units),
-        open_whole_tiles(unfinished.tiles, networks, work.request.whole_tiles) as tiles,
-    ):
-        for unit, native in native_units:
-            if tiles is None:
-                arrays = make_datasets(native, upsampling, networks)
-            else:
-                arrays = make_datasets(native, "none") | {DATA_SUPER: tiles.cut(unit)}
-            part = measure_rows(unit.rows, arrays, work.training)
-            write(unit.name, part, arrays)
-            measured.append(part)
-            written_rows += len(unit.rows)
-            if unfinished.has_failed():
-                break
-    return Share(written_rows, found_rows, combine(measured))
-
-
-def _verify(unfinished: UnfinishedCube, work: Work, unit: Unit) -> RowMeasurements | None:
-    """Read a journaled unit back and measure it; None where it is not journaled, or not what the journal says."""
-    entry = work.journaled.get(unit.name)
-    if entry is None or entry.rows != len(unit.rows):
-        return None
-    arrays = read_rows(unfinished.file, unit.rows, work.request.upsampling)
-    measured = measure_rows(unit.rows, arrays, work.training)
-    return measured if measured.checksum() == entry.checksum else None
 
 
 def _finish(unfinished: UnfinishedCube, work: Work, parts: list[RowMeasurements]) -> None:

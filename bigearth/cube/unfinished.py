@@ -5,8 +5,9 @@ lie, and a checksum of all other bytes), one journal per rank, a lock and, where
 10 m, the tiles that are being cut. Only a finished file is renamed to the cube's path, so that an unfinished one is
 never mistaken for it. A killed process loses what it did not journal, no more.
 
-Everything in the folder is checked before the writing is resumed: the plan must be the same, and the bytes beside the
-pixels and the rows of every journaled unit must have their checksums. Files of others are left alone.
+Everything in the folder is checked: before the writing is resumed the plan must be the same, and the bytes beside the
+pixels must have their checksum; before the cube gets its name, so must the rows of every unit that an interrupted run
+journaled (`share`), because a node that lost power may have lost them. Files of others are left alone.
 """
 
 import errno

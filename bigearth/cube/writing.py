@@ -6,6 +6,7 @@ No parallel HDF5 library is needed: the file is complete in its layout and close
 import io
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -35,13 +36,15 @@ def open_writer(unfinished: UnfinishedCube, rank: int) -> Iterator[WriteUnit]:
     ------
     callable
         ``write(unit, measured, arrays)`` writes a unit of work: ``measured`` names its rows, ``arrays`` is a dict of
-        dataset name to what they hold. The unit is journaled when all of it is written.
+        dataset name to what they hold. The unit is journaled when all of it is written. On leaving without an error all
+        of them are on the disk: only the node that wrote them can see to that.
     """
     offsets = find_offsets(unfinished.file)
     file = os.open(unfinished.file, os.O_WRONLY | os.O_NOFOLLOW)
     try:
         journal = unfinished.open_journal(rank)
         try:
+            flushing = _Flushing(file)
 
             def write(unit: str, measured: RowMeasurements, arrays: dict[str, np.ndarray]) -> None:
                 for key, array in arrays.items():
@@ -50,12 +53,38 @@ def open_writer(unfinished: UnfinishedCube, rank: int) -> Iterator[WriteUnit]:
                         _write_at(file, array[first:last], offset + int(measured.rows[first]) * row_bytes)
                 line = f"{unit} {len(measured.rows)} {measured.checksum():08x} written\n"
                 os.write(journal, line.encode())
+                flushing.go_on()
 
-            yield write
+            with flushing:
+                yield write
         finally:
             os.close(journal)
     finally:
         os.close(file)
+
+
+class _Flushing:
+    """Moves what was written to the disk in a thread, while the next unit is read: else all ranks wait at the end."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._pool = ThreadPoolExecutor(1)
+        self._latest: Future | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown()
+        if kind is None:
+            os.fdatasync(self._file)
+
+    def go_on(self) -> None:
+        """Flush what was written, unless an earlier call is at it still; raises what that call raised."""
+        if self._latest is None or self._latest.done():
+            if self._latest is not None:
+                self._latest.result()
+            self._latest = self._pool.submit(os.fdatasync, self._file)
 
 
 def read_rows(path: Path, rows: np.ndarray, upsampling: str) -> dict[str, np.ndarray]:

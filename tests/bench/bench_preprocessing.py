@@ -133,6 +133,7 @@ def slabs(folder, index):
         with open(folder / "plain", "r+b", buffering=0) as stream:
             for _ in range(0, len(rows) - SLAB_ROWS + 1, SLAB_ROWS):
                 stream.write(blob)
+            os.fdatasync(stream.fileno())  # as a rank does at its end
 
     folder.mkdir()
     unfinished.folder.mkdir()

@@ -1,7 +1,11 @@
 """Rows written at their offsets and read back."""
 
+import errno
+import os
+
 import h5py
 import numpy as np
+import pytest
 
 from bigearth.cube.statistics import measure_rows
 from bigearth.cube.unfinished import JournalEntry
@@ -32,3 +36,25 @@ def test_attributes_say_that_the_cube_is_complete(begun):
         assert file.attrs["complete"] and file.attrs["checksum_rows"] == 1
         assert all(len(file[key].attrs["checksum"]) == 8 for key in DATASET_OF.values())
         assert len(file["data_60m"].attrs["mean"]) == 2
+
+
+def test_all_is_on_the_disk_when_the_writer_is_closed(begun, monkeypatch):
+    done = []
+    flush, write_at = os.fdatasync, os.pwrite
+    monkeypatch.setattr(os, "fdatasync", lambda file: (flush(file), done.append("flushed")))
+    monkeypatch.setattr(os, "pwrite", lambda *arguments: (done.append("written"), write_at(*arguments))[1])
+    arrays = rows_of(4)
+    with open_writer(begun, 0) as write:
+        for name in ("tile-0", "tile-4"):
+            write(name, measure_rows(np.arange(4), arrays, 3), arrays)
+    assert done.count("written") == 6 and done[-1] == "flushed"
+
+
+def test_an_error_of_the_disk_is_not_passed_over(begun, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    arrays = rows_of(4)
+    with pytest.raises(OSError, match="Input/output"), open_writer(begun, 0) as write:
+        write("tile-0", measure_rows(np.arange(4), arrays, 3), arrays)
