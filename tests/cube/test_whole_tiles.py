@@ -6,7 +6,7 @@ from osgeo import gdal
 
 from bigearth.archive.index import read_index
 from bigearth.archive.windows import find_windows
-from bigearth.cube import preprocessing
+from bigearth.cube import share
 from bigearth.cube.check import check
 from bigearth.cube.layout import partial_folder
 from bigearth.cube.preprocessing import write_cube
@@ -73,7 +73,7 @@ def test_tiles_of_other_networks_are_not_used(tiled, whole, tmp_path, monkeypatc
         network.save(other / f"dsen2_{metres}m.keras")
     wanted = {"cube": tmp_path / "cube.h5", "upsampling": "dsen2", "whole_tiles": True}
     with monkeypatch.context() as patched:
-        patched.setattr(preprocessing, "make_datasets", lambda *_: 1 / 0)
+        patched.setattr(share, "make_datasets", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             write_cube(**wanted, **tiled | {"weights": other})
     write_cube(**wanted, **tiled)
