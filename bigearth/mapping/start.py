@@ -74,6 +74,8 @@ def map_products(
                     masked_from=masked_from,
                     weights=weights,
                 )
+                if progress.total:  # a finished map has no journal any more
+                    progress.reach(progress.total)
     return [read_map(folder) for folder in folders]
 
 
