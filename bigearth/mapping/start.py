@@ -61,7 +61,7 @@ def map_products(
         raise InputError(f"two products would become the map {twice}: map them into two folders of results")
     with engines.start(workers, launcher) as group:
         for product in found:
-            with Progress(f"mapping {name_product(product)[:40]}") as progress:
+            with Progress(f"mapping {name_product(product)[:44]}") as progress:  # up to the name of the tile
                 group.run(
                     write_map,
                     watch=partial(watch_map, progress, product, run, results),
