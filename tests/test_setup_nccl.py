@@ -7,6 +7,7 @@ import pytest
 
 from bigearth.files import ROOT
 
+HEARD = ["env", "--default-signal=INT"]  # tests in the background ignore Ctrl-C, and so would all that they start
 AROUND = """
 set -euo pipefail
 cd "$CLONE"
@@ -31,7 +32,8 @@ def run(tmp_path):
 
     def run(code, **variables):
         environment = {"PATH": "/usr/bin:/bin", "CLONE": str(clone), **variables}
-        return subprocess.run(["bash", "-c", AROUND + code], env=environment, capture_output=True, text=True)
+        command = [*HEARD, "bash", "-c", AROUND + code]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     run.clone = clone
     return run
