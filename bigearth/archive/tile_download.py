@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from bigearth.archive.download import fetch_file
 from bigearth.archive.products import list_paper_products, read_product
@@ -20,6 +19,7 @@ from bigearth.archive.room import check_room
 from bigearth.archive.tile_search import Catalogue, Offer, read_scene
 from bigearth.errors import InputError
 from bigearth.files import locked, write_whole
+from bigearth.progress import track
 from bigearth.tables import read_csv
 
 LIST = "tiles.csv"
@@ -110,7 +110,7 @@ def fetch_tiles(folder: str | Path, tiles: Collection[str] = (), only_list: bool
     with locked(folder / _WORK / "lock", f"folder of tiles {folder}"):
         listed = _List(folder)
         missing = []
-        for product in tqdm(chosen.itertuples(), "searching", len(chosen), unit="tile"):
+        for product in track(list(chosen.itertuples()), "searching", "tile"):
             if listed.is_here(product.product):
                 continue
             offers = catalogue.find(read_scene(product.product))

@@ -77,6 +77,8 @@ class _Flushing:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown()
         if kind is None:
+            if self._latest is not None:
+                self._latest.result()  # the system reports an error of the disk once: a later flush would succeed
             os.fdatasync(self._file)
 
     def go_on(self) -> None:

@@ -50,11 +50,16 @@ def test_all_is_on_the_disk_when_the_writer_is_closed(begun, monkeypatch):
     assert done.count("written") == 6 and done[-1] == "flushed"
 
 
-def test_an_error_of_the_disk_is_not_passed_over(begun, monkeypatch):
-    def fail(_):
-        raise OSError(errno.EIO, "Input/output error")
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_error_of_the_disk_is_not_passed_over(begun, monkeypatch, times):
+    """The system reports an error of the disk to one flush only, and the next one succeeds."""
+    failures = [OSError(errno.EIO, "Input/output error")] * times
 
-    monkeypatch.setattr(os, "fdatasync", fail)
+    def flush(_):
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(os, "fdatasync", flush)
     arrays = rows_of(4)
     with pytest.raises(OSError, match="Input/output"), open_writer(begun, 0) as write:
         write("tile-0", measure_rows(np.arange(4), arrays, 3), arrays)

@@ -23,7 +23,7 @@ make_machine() { # make_machine RELEASE ROOT: with what the README asks for befo
   mmdebstrap --quiet --variant=minbase --include=ca-certificates,git,make "$1" "$2" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
     && cp -L /etc/resolv.conf "$2/etc/resolv.conf" \
     && cp -L $CERTIFICATES "$2$CERTIFICATES" \
-    && git clone -q "$CLONE" "$2/root/bigearth"
+    && git clone -q "$CLONE" "$2/srv/bigearth"
 }
 
 list_handed() { # the settings of this machine's way to the internet
@@ -42,7 +42,7 @@ run_in() { # run_in ROOT COMMAND: with the environment of a login
     mount -t tmpfs tmpfs "$root/dev/shm"
     exec chroot "$root" env -i "${@:2}"' _ "$1" HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 SSL_CERT_FILE=$CERTIFICATES PIP_CERT=$CERTIFICATES ${handed[@]+"${handed[@]}"} \
-    bash -c "cd /root/bigearth && $2"
+    bash -c "cd /srv/bigearth && $2"
 }
 
 try_release() { # try_release RELEASE: prints the time of each command
@@ -58,7 +58,7 @@ try_release() { # try_release RELEASE: prints the time of each command
     fi
     echo "$1: $command passed in $((SECONDS - begun)) s"
   done
-  test -s "$machine/root/root/bigearth/scratch/results/mini/index.html" || fail "$1: the study wrote no page"
+  test -s "$machine/root/srv/bigearth/scratch/results/mini/index.html" || fail "$1: the study wrote no page"
   rm -rf --one-file-system "$machine/root"
 }
 
