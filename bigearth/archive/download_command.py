@@ -31,10 +31,8 @@ def run(options: argparse.Namespace, folder: str) -> int:
     """
     if options.what == "tiles":
         return _fetch_tiles(options, folder)
-    from bigearth.archive.download import (
-        describe_costs,
-        fetch_archive,
-    )  # pandas and pooch: the other commands need none
+    # pandas and pooch: the other commands need none
+    from bigearth.archive.download import describe_costs, fetch_archive
     from bigearth.archive.official_lists import fetch_lists
 
     if options.what in ("v1", "lists"):

@@ -105,12 +105,7 @@ def write_miniature_tile(workdir: str | Path) -> Path:
     """
     folder = Path(workdir) / "tiles"
     if not folder.exists():
-        part = folder.with_name(f".tiles.{os.getpid()}.part")
-        try:
-            write_products(part, miniature(workdir), baseline="05.00", tiles=[MAPPED_TILE], classification=True)
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        _write_whole(folder, miniature(workdir), tiles=[MAPPED_TILE], classification=True)
     return folder
 
 
@@ -135,13 +130,18 @@ def find_products(tiles: str | Path, archive: str | Path) -> Path | str:
     archive = Path(archive)
     folder = archive.with_name(f"{archive.name}-tiles")
     if not folder.exists():
-        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-        try:
-            write_products(part, archive, baseline="05.00")
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        _write_whole(folder, archive)
     return folder
+
+
+def _write_whole(folder: Path, archive: Path, tiles: list[str] | None = None, classification: bool = False) -> None:
+    """Write products of today's baseline into a folder that appears when all of them are whole."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        write_products(part, archive, baseline="05.00", tiles=tiles, classification=classification)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _classify_cover(scene: Scene) -> np.ndarray:
